@@ -1,0 +1,84 @@
+"""Who asks, and what they ask to do: the values that authentication makes and authorisation judges."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from pilvi.core import arn
+
+CallerKind = Literal["root", "user", "role", "service", "anonymous"]
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """An authenticated principal (or the anonymous one).
+
+    Attributes:
+        arn: what GetCallerIdentity shows: `arn:aws:iam::A:root`, `arn:aws:iam::A:user/x`,
+            `arn:aws:sts::A:assumed-role/R/session`; for a service its principal name, `s3.amazonaws.com`.
+        user_id: the unique id: the account for root, AIDA... for a user, AROA...:session for a role session.
+        identity_arn: whose policies apply: the user's or the role's ARN (differs from `arn` for a role session).
+        session_policies: policy documents passed when the session was made; they only narrow.
+        context: condition keys that belong to the caller, e.g. {"aws:PrincipalTag/team": "x"}.
+        source: for a service acting for a resource: that resource's ARN (aws:SourceArn).
+    """
+
+    kind: CallerKind
+    account: str
+    arn: str
+    user_id: str
+    identity_arn: str = ""
+    access_key_id: str = ""
+    session_policies: tuple[str, ...] = ()
+    session_expires_ms: int = 0
+    context: Mapping[str, str | list[str]] = {}
+    source: str = ""
+
+
+ANONYMOUS = Caller(kind="anonymous", account="", arn="*", user_id="anonymous")
+
+
+def root(account: str, access_key_id: str = "") -> Caller:
+    name = arn.make("iam", "", account, "root")
+    return Caller("root", account, name, account, identity_arn=name, access_key_id=access_key_id)
+
+
+def service(principal: str, account: str, source: str = "") -> Caller:
+    """A service of the cloud itself, e.g. service("s3.amazonaws.com", "0123...", bucket_arn), acting in `account`."""
+    return Caller("service", account, principal, principal, identity_arn=principal, source=source)
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One question to the policy engine: may the caller do `action` to `resource`?
+
+    Attributes:
+        action: `s3:GetObject`; a service's prefix and the action's name.
+        resource: an ARN, or "*" for actions that have no resource.
+        owner: account that owns the resource; "" means the caller's own.
+        policy: the resource's own policy document (JSON text), if it has one.
+        context: condition keys that belong to this question, e.g. {"s3:prefix": "a/"}.
+    """
+
+    action: str
+    resource: str = "*"
+    owner: str = ""
+    policy: str | None = None
+    context: Mapping[str, str | list[str]] = {}
+
+
+class Credential(msgspec.Struct, frozen=True):
+    """A long-term access key as the directory knows it."""
+
+    access_key_id: str
+    secret: str
+    caller: Caller
+    active: bool = True
+
+
+class SessionCredentials(msgspec.Struct, frozen=True):
+    """Temporary credentials, as STS hands them out."""
+
+    access_key_id: str
+    secret: str
+    token: str
+    expires_ms: int

@@ -1,0 +1,132 @@
+"""What an operation may return besides its result: things that are done after its transaction, by the edge.
+
+Nothing slow happens inside a transaction. An operation that must wait, stream or run user code says so with one of
+these values.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import msgspec
+
+
+class WaitFor(msgspec.Struct, frozen=True):
+    """Nothing yet: undo this attempt, sleep until `topic` is notified or `deadline_ms` (clock time), and try again.
+
+    After the deadline the operation is attempted once more with `ctx.waited` true and must answer.
+    """
+
+    topic: str
+    deadline_ms: int
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """A run of bytes of a blob: [offset, offset + length)."""
+
+    blob: int
+    offset: int
+    length: int
+
+
+class Body(msgspec.Struct, frozen=True):
+    """A streaming payload: segments sent one after the other. Stands at the model's streaming payload member."""
+
+    segments: tuple[Segment, ...]
+
+    @property
+    def length(self) -> int:
+        return sum(segment.length for segment in self.segments)
+
+
+class FunctionSpec(msgspec.Struct, frozen=True):
+    """Everything the runtime needs to run one published state of a function.
+
+    Attributes:
+        key: unique for this code and configuration: any change makes another key, and with it other workers.
+        arn: the function's ARN, qualified where a version or alias was addressed.
+        runtime: AWS's identifier, e.g. "python3.11".
+        code: blob id of the zip; code_sha256 its base64 SHA-256 (the cache key of the unpacked folder).
+        tmp_mb: size limit of /tmp.
+    """
+
+    key: str
+    arn: str
+    account: str
+    region: str
+    name: str
+    version: str
+    runtime: str
+    handler: str
+    code: int
+    code_sha256: str
+    role_arn: str
+    timeout_seconds: int = 3
+    memory_mb: int = 128
+    tmp_mb: int = 512
+    environment: Mapping[str, str] = {}
+    log_group: str = ""
+
+
+class Invocation(msgspec.Struct, frozen=True):
+    """One call of a function."""
+
+    spec: FunctionSpec
+    payload: bytes
+    request_id: str
+    client_context: str = ""
+    want_tail: bool = False
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How an invocation ended.
+
+    Attributes:
+        payload: the handler's JSON, or the error object {"errorMessage", "errorType", "stackTrace", ...}.
+        error: None, or the value of X-Amz-Function-Error ("Unhandled").
+        tail: the last 4 KB of the invocation's log, when asked for.
+    """
+
+    payload: bytes
+    error: Literal["Handled", "Unhandled"] | None = None
+    tail: bytes = b""
+    duration_ms: float = 0.0
+    billed_ms: int = 0
+    memory_max_mb: int = 0
+    init_ms: float | None = None
+
+
+class Invoke(msgspec.Struct, frozen=True):
+    """Run user code after the transaction, then answer with `then(outcome)` (pure: it sees no transaction)."""
+
+    invocation: Invocation
+    then: Callable[[Outcome], Any]
+
+
+class StagePlan(msgspec.Struct, frozen=True):
+    """How a streaming request body is to be received, decided before its first byte is read.
+
+    Attributes:
+        digests: algorithms to compute while receiving: md5, sha1, sha256, crc32, crc32c, crc64nvme.
+        bytes_max: a longer body is refused with EntityTooLarge.
+    """
+
+    digests: frozenset[str] = frozenset()
+    bytes_max: int = 5 * 1024**3
+
+
+class Staged(msgspec.Struct, frozen=True):
+    """A received request body, not yet visible to anyone: `tx.blobs.publish(staged)` makes it part of a transaction.
+
+    Stands at the model's streaming payload member of the request.
+
+    Attributes:
+        data: the bytes, when small enough to live inside the store; else None and `path` names the staged file.
+        digests: raw digest bytes by algorithm, for each one the plan asked for.
+        trailers: HTTP trailers of an aws-chunked body, lower-case names.
+    """
+
+    size: int
+    digests: Mapping[str, bytes]
+    data: bytes | None = None
+    path: str = ""
+    trailers: Mapping[str, str] = {}

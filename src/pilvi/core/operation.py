@@ -1,0 +1,148 @@
+"""Operations and services: how a function becomes a part of the cloud.
+
+    @operation("GetUser", reads=True, check=user_check)
+    def get_user(ctx: Context, req: GetUserRequest) -> GetUserResponse: ...
+
+A service's folder exports SERVICE, made by `service(...)` from the modules that hold its operations. Folders are
+discovered; nothing else lists them.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import msgspec
+
+from pilvi.core.caller import Caller, Check, Credential
+from pilvi.core.context import Context
+from pilvi.core.effects import Invoke, StagePlan
+
+if TYPE_CHECKING:
+    from pilvi.state.store import OutboxEntry, Record, Tx
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+Checks = Callable[[Context, Any], Check | list[Check]]
+Stages = Callable[[Context, Any], StagePlan]
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """One operation of a service.
+
+    Attributes:
+        reads: it changes nothing: runs on a snapshot, on the event loop's thread; must be quick.
+        heavy: a reading operation that may take milliseconds: runs on a snapshot in a thread of its own.
+        check: what must be allowed. Runs on a snapshot before the body is read. None: the default check,
+            `<iam prefix>:<operation name>` on "*". An empty list: authenticated is enough (sts:GetCallerIdentity).
+        open: the check is made even for callers without credentials (anonymous): resource policies decide.
+        stages: for operations with a streaming request body: how to receive it.
+    """
+
+    name: str
+    run: Callable[[Context, Any], Any]
+    reads: bool = False
+    heavy: bool = False
+    check: Checks | None = None
+    open: bool = False
+    stages: Stages | None = None
+
+
+def operation(
+    name: str,
+    *,
+    reads: bool = False,
+    heavy: bool = False,
+    check: Checks | None = None,
+    open: bool = False,  # noqa: A002 - the word that says it: open to anonymous callers
+    stages: Stages | None = None,
+) -> Callable[[F], F]:
+    """Marks a function as the implementation of AWS's operation `name`."""
+
+    def mark(function: F) -> F:
+        function.__operation__ = Operation(name, function, reads, heavy, check, open, stages)  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """A delivery came to its end: the entry is removed in the same transaction."""
+
+
+class RetryAt(msgspec.Struct, frozen=True):
+    """A delivery failed and is due again."""
+
+    due_ms: int
+    failure: str = ""
+
+
+class Delivery(Protocol):
+    """Carries out events of one outbox topic: begin inside a read, the effect outside, settle inside a write."""
+
+    topic: str
+
+    def begin(self, ctx: Context, entry: "OutboxEntry") -> Invoke | Settled | RetryAt:
+        """What is to be done. Runs on a snapshot."""
+
+    def settle(self, ctx: Context, entry: "OutboxEntry", outcome: Any) -> Settled | RetryAt:
+        """Records how it went; `outcome` is an Outcome, or the exception that the effect raised."""
+
+
+class Directory(Protocol):
+    """Who exists: what authentication and authorisation look up. Provided by the iam service."""
+
+    def credential(self, tx: "Tx", access_key_id: str) -> Credential | None:
+        """A long-term access key and its owner."""
+
+    def policies(self, tx: "Tx", caller: Caller) -> tuple[list[str], str | None]:
+        """Documents that apply to the caller (own, of groups, attached) and its permissions boundary, if any."""
+
+    def exists(self, tx: "Tx", caller: Caller) -> bool:
+        """Whether the caller behind a session still exists (a deleted role's sessions end)."""
+
+
+class Service(msgspec.Struct, frozen=True):
+    """One service of the cloud.
+
+    Attributes:
+        name: botocore's service name.
+        prefix: of its IAM actions.
+        principal: its service principal.
+    """
+
+    name: str
+    operations: Mapping[str, Operation]
+    records: tuple["type[Record]", ...]
+    prefix: str
+    principal: str
+    deliveries: tuple[Delivery, ...] = ()
+    directory: Directory | None = None
+
+
+def service(
+    name: str,
+    modules: Iterable[ModuleType],
+    records: Iterable["type[Record]"] = (),
+    *,
+    prefix: str = "",
+    deliveries: Iterable[Delivery] = (),
+    directory: Directory | None = None,
+) -> Service:
+    """Gathers the marked functions of `modules`."""
+    found: dict[str, Operation] = {}
+    for module in modules:
+        for value in vars(module).values():
+            marked = getattr(value, "__operation__", None)
+            if isinstance(marked, Operation) and value.__module__ == module.__name__:
+                if marked.name in found:
+                    raise TypeError(f"{name}: {marked.name} is implemented twice")
+                found[marked.name] = marked
+    return Service(
+        name=name,
+        operations=found,
+        records=tuple(records),
+        prefix=prefix or name,
+        principal=f"{prefix or name}.amazonaws.com",
+        deliveries=tuple(deliveries),
+        directory=directory,
+    )
