@@ -1,0 +1,137 @@
+"""A cloud in one process, without HTTP: operations run in real transactions over a real store, under a fake clock.
+
+    with Harness(tmp_path) as cloud:
+        cloud.run("s3", "CreateBucket", Bucket="photos")
+"""
+
+from __future__ import annotations
+
+import random
+import string
+import uuid
+from pathlib import Path
+from typing import Any
+
+from pilvi import services
+from pilvi.core import caller as callers
+from pilvi.core.caller import Caller, Check, SessionCredentials
+from pilvi.core.context import Context, RequestInfo
+from pilvi.core.errors import AccessDenied
+from pilvi.state.sqlite import SqliteStore
+from pilvi.state.store import OutboxEntry
+
+ACCOUNT = "000000000000"
+
+
+class FakeClock:
+    """A clock that stands still until told."""
+
+    def __init__(self, now_ms: int = 1_790_000_000_000) -> None:
+        self.now = now_ms
+
+    def now_ms(self) -> int:
+        return self.now
+
+    def advance(self, milliseconds: int) -> None:
+        self.now += milliseconds
+
+
+class SeededIds:
+    """The same identifiers in every run."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self._random = random.Random(seed)
+
+    def hex(self, length: int) -> str:
+        return "".join(self._random.choices("0123456789abcdef", k=length))
+
+    def base32(self, length: int) -> str:
+        return "".join(self._random.choices(string.ascii_uppercase + "234567", k=length))
+
+    def base64(self, length: int) -> str:
+        return "".join(self._random.choices(string.ascii_letters + string.digits, k=length))
+
+    def uuid(self) -> str:
+        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+
+
+class HarnessCloud:
+    """Everything is allowed unless `denied` names the action."""
+
+    def __init__(self) -> None:
+        self.denied: set[str] = set()
+        self.known_runtimes = frozenset({"python3.11", "python3.12", "python3.13"})
+
+    def call(
+        self, ctx: Context, service: str, operation: str, request: dict[str, Any], caller: Caller | None
+    ) -> Any:
+        inner = ctx.acting_as(caller or ctx.caller)
+        found = services.discover()[service].operations[operation]
+        for check in checks_of(found.check, inner, request, default=f"{service}:{operation}"):
+            if not self.may(inner, check):
+                raise AccessDenied(f"not authorized to perform: {check.action}")
+        with ctx.tx.savepoint():
+            return found.run(inner, request)
+
+    def may(self, ctx: Context, check: Check) -> bool:
+        return check.action not in self.denied
+
+    def issue_session(self, caller: Caller, duration_seconds: int, now_ms: int) -> SessionCredentials:
+        return SessionCredentials("ASIATEST", "secret", "token", now_ms + duration_seconds * 1000)
+
+    def policy_problem(self, document: str, *, resource_policy: bool = False, trust_policy: bool = False) -> str | None:
+        return None
+
+    def is_service(self, name: str) -> bool:
+        return name in services.discover()
+
+    def runtimes(self) -> frozenset[str]:
+        return self.known_runtimes
+
+
+def checks_of(check: Any, ctx: Context, request: dict[str, Any], default: str) -> list[Check]:
+    if check is None:
+        return [Check(default)]
+    found = check(ctx, request)
+    return found if isinstance(found, list) else [found]
+
+
+class Harness:
+    def __init__(self, folder: Path, *, region: str = "us-east-1", account: str = ACCOUNT) -> None:
+        self.clock = FakeClock()
+        self.ids = SeededIds()
+        self.cloud = HarnessCloud()
+        self.caller = callers.root(account)
+        self.region = region
+        self.folder = folder
+        records = [record for service in services.discover().values() for record in service.records]
+        self.store = SqliteStore.open(folder, [*records, OutboxEntry], clock=self.clock)
+
+    def __enter__(self) -> Harness:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.store.close()
+
+    def context(self, tx: Any, caller: Caller | None = None) -> Context:
+        info = RequestInfo(self.ids.hex(16), self.region, "http://localhost:4566", {"aws:SourceIp": "127.0.0.1"})
+        return Context(tx, caller or self.caller, info, self.clock.now_ms(), self.ids, self.cloud)
+
+    def run(self, service: str, operation: str, /, **request: Any) -> Any:
+        """One request: check, attempt, commit. Raises what the client would see."""
+        return self.run_as(self.caller, service, operation, **request)
+
+    def run_as(self, caller: Caller, service: str, operation: str, /, **request: Any) -> Any:
+        found = services.discover()[service].operations[operation]
+
+        def attempt(tx: Any) -> Any:
+            ctx = self.context(tx, caller)
+            for check in checks_of(found.check, ctx, request, default=f"{service}:{operation}"):
+                if not self.cloud.may(ctx, check):
+                    raise AccessDenied(f"not authorized to perform: {check.action}")
+            return found.run(ctx, request)
+
+        if found.reads:
+            with self.store.read() as tx:
+                return attempt(tx)
+        return self.store.write(attempt)
