@@ -51,9 +51,13 @@ class Cloud(Protocol):
 
 
 class Context:
-    """Made anew for each attempt."""
+    """Made anew for each attempt.
 
-    __slots__ = ("caller", "cloud", "ids", "now_ms", "request", "tx", "waited")
+    Attributes:
+        memo: records that the checks of this very snapshot already read, for the operation that follows on it.
+    """
+
+    __slots__ = ("caller", "cloud", "ids", "memo", "now_ms", "request", "tx", "waited")
 
     def __init__(
         self,
@@ -73,6 +77,7 @@ class Context:
         self.ids = ids
         self.cloud = cloud
         self.waited = waited
+        self.memo: dict[Any, Any] = {}
 
     @property
     def account(self) -> str:

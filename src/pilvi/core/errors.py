@@ -12,16 +12,25 @@ class CloudError(Exception):
     """What the client did wrong, in AWS's words.
 
     `fields` are extra members of the error's shape, e.g. {"BucketName": "photos"}; protocols render them in their way.
+    `headers` are HTTP headers that the answer carries, e.g. {"ETag": '"..."'} on a 304.
     """
 
     code: ClassVar[str]
     status: ClassVar[int] = 400
     fault: ClassVar[Literal["client", "server"]] = "client"
 
-    def __init__(self, message: str = "", /, *, fields: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self,
+        message: str = "",
+        /,
+        *,
+        fields: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.fields: Mapping[str, object] = fields or {}
+        self.headers: Mapping[str, str] = headers or {}
 
 
 class AccessDenied(CloudError):
