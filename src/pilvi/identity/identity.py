@@ -1,0 +1,49 @@
+"""Identity as the rest of the cloud uses it: authenticate, authorise, issue sessions, judge documents."""
+
+from typing import TYPE_CHECKING
+
+from pilvi.core.caller import Caller, Check, Credential, SessionCredentials
+from pilvi.core.clock import Ids
+from pilvi.core.context import Context
+from pilvi.core.operation import Directory
+from pilvi.identity import authenticate, authorise
+from pilvi.identity.tokens import Tokens
+
+if TYPE_CHECKING:
+    from pilvi.state.store import Tx
+
+
+class Identity:
+    """Who is who and who may what.
+
+    Args:
+        master_key: at least 32 random bytes, kept in the data folder; whoever has it can forge sessions.
+    """
+
+    def __init__(self, master_key: bytes, directory: Directory, ids: Ids) -> None:
+        self._directory = directory
+        self._tokens = Tokens({1: master_key}, 1, ids)
+
+    def authenticate(self, tx: "Tx", access_key_id: str, token: str | None, now_ms: int) -> Credential:
+        """The secret to verify the signature with, and whose it is.
+
+        Raises:
+            AuthenticationFailed: see `authenticate.Problem`.
+        """
+        return authenticate.credential(tx, self._directory, self._tokens, access_key_id, token, now_ms)
+
+    def authorise(self, ctx: Context, check: Check) -> None:
+        """Raises:
+        AccessDenied: worded as AWS does.
+        """
+        decision = authorise.judge(ctx.tx, self._directory, ctx.caller, check, ctx.request.context, ctx.now_ms)
+        if not decision.allowed:
+            raise authorise.refusal(ctx.caller, check, decision)
+
+    def may(self, ctx: Context, check: Check) -> bool:
+        """Whether the context's caller is allowed what `check` asks."""
+        return authorise.judge(ctx.tx, self._directory, ctx.caller, check, ctx.request.context, ctx.now_ms).allowed
+
+    def issue_session(self, caller: Caller, duration_seconds: int, now_ms: int) -> SessionCredentials:
+        """Temporary credentials that authenticate as `caller`."""
+        return self._tokens.issue(caller, duration_seconds, now_ms)
