@@ -1,0 +1,123 @@
+"""The command line as typer sees it: names, options, help. What a command does stands in the file of its name."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pilvi import __version__
+from pilvi.cli import down as down_command
+from pilvi.cli import env as env_command
+from pilvi.cli import keys, quick, terminal
+from pilvi.cli import logs as logs_command
+from pilvi.cli import status as status_command
+from pilvi.cli import up as up_command
+from pilvi.config import BY_NAME, StartError
+
+app = typer.Typer(
+    name="pilvi",
+    help="A cloud that you own.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done · 1 failed · 2 wrong usage · 3 not running · 4 folder in use · 5 address taken · "
+    "6 folder of a newer version · 7 folder cannot be used",
+)
+key = typer.Typer(help="Root access keys: list, create, rotate, delete.", no_args_is_help=True)
+app.add_typer(key, name="key")
+
+
+def setting(name: str) -> Any:
+    """The typer option of a setting, as OPTIONS describes it."""
+    option = BY_NAME[name]
+    shown = f"{option.help} [default: {option.default}] [env: {option.variable}]"
+    return typer.Option(option.switch, metavar=option.metavar, help=shown, show_default=False)
+
+
+ConfigFile = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE", help="Config file (TOML). [default: pilvi.toml in the data folder] [env: PILVI_CONFIG]"
+    ),
+]
+Data = Annotated[str | None, setting("data")]
+
+
+def finish(command: Callable[[], int]) -> None:
+    """Runs a command and exits with its code; what it could not do is one line on standard error."""
+    try:
+        code = command()
+    except StartError as error:
+        terminal.complain(error.message)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        code = 130
+    except BrokenPipeError:  # `pilvi logs | head`
+        sys.stderr.close()
+        code = 141
+    raise typer.Exit(code)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        terminal.say(f"pilvi {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[  # noqa: ARG001 - its callback does it
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None: ...
+
+
+@app.command()
+def up(
+    data: Data = None,
+    bind: Annotated[str | None, setting("bind")] = None,
+    port: Annotated[str | None, setting("port")] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Go to the background once the cloud is ready.")
+    ] = False,
+    region: Annotated[str | None, setting("region")] = None,
+    account: Annotated[str | None, setting("account")] = None,
+    root_key: Annotated[str | None, setting("root_key")] = None,
+    user_keys: Annotated[list[str] | None, setting("user_keys")] = None,
+    tls_cert: Annotated[str | None, setting("tls_cert")] = None,
+    tls_key: Annotated[str | None, setting("tls_key")] = None,
+    log_level: Annotated[str | None, setting("log_level")] = None,
+    connections_max: Annotated[str | None, setting("connections_max")] = None,
+    drain_seconds: Annotated[str | None, setting("drain_seconds")] = None,
+    function_idle_seconds: Annotated[str | None, setting("function_idle_seconds")] = None,
+    function_concurrency: Annotated[str | None, setting("function_concurrency")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Start the cloud."""
+    values: dict[str, str | list[str] | None] = {
+        "data": data,
+        "bind": bind,
+        "port": port,
+        "region": region,
+        "account": account,
+        "root_key": root_key,
+        "user_keys": user_keys,
+        "tls_cert": tls_cert,
+        "tls_key": tls_key,
+        "log_level": log_level,
+        "connections_max": connections_max,
+        "drain_seconds": drain_seconds,
+        "function_idle_seconds": function_idle_seconds,
+        "function_concurrency": function_concurrency,
+    }
+    given = {name: value for name, value in values.items() if value}
+    finish(lambda: up_command.run(quick.Up(given, config, detach)))
+
+
+@app.command()
+def down(data: Data = None, config: ConfigFile = None) -> None:
+    """Stop the cloud: requests under way are finished first."""
+    finish(lambda: down_command.run(*where(data, config)))

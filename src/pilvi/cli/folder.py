@@ -1,0 +1,146 @@
+"""The files in the data folder that belong to the command line: who runs here, and with which root key.
+
+    run.json        the running server: pid, endpoint, ...; removed when it stops in order
+    root-key.json   the root access key, for `pilvi env`
+    pilvi.log       the server's log, one JSON object a line
+
+The rest of the folder belongs to the store.
+"""
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+import msgspec
+
+from pilvi.config import CONFIG_FILE, AccessKey, Exit, StartError
+
+RUN_FILE = "run.json"
+KEY_FILE = "root-key.json"
+LOG_FILE = "pilvi.log"
+MARKS = (LOG_FILE, KEY_FILE, CONFIG_FILE)
+
+
+class Running(msgspec.Struct, frozen=True):
+    """A server at work.
+
+    Attributes:
+        birth: start time of the process in clock ticks since boot: tells it from a later process with the same pid.
+        layers: of the sandbox: name -> "" when active, else why it is not.
+    """
+
+    pid: int
+    birth: int
+    endpoint: str
+    started_ms: int
+    version: str
+    account: str
+    region: str
+    layers: dict[str, str] = {}
+    runtimes: list[str] = []
+
+
+def prepare(folder: Path) -> None:
+    """Makes the folder if it is missing, and private (mode 0700).
+
+    Raises:
+        StartError: it cannot be used; the message says why.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.stat()
+        if status.st_uid != os.geteuid():
+            raise StartError(
+                f"{folder} belongs to another user: choose another folder with --data", Exit.FOLDER_UNUSABLE
+            )
+        if not any((folder / mark).exists() for mark in MARKS) and any(folder.iterdir()):
+            raise StartError(
+                f"{folder} is not empty and not a data folder of pilvi: choose another folder with --data",
+                Exit.FOLDER_UNUSABLE,
+            )
+        if stat.S_IMODE(status.st_mode) != 0o700:
+            folder.chmod(0o700)
+        os.close(os.open(folder / LOG_FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise unusable(folder, error) from None
+
+
+def unusable(folder: Path, error: OSError) -> StartError:
+    """The error that says what an OSError in the data folder means to its owner."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        advice = f"the disk that holds {folder} is full: free some space, or choose another folder with --data"
+    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        advice = f"{folder} cannot be written: allow it, or choose another folder with --data"
+    elif error.errno in (errno.EEXIST, errno.ENOTDIR):
+        advice = f"{folder} is not a folder: choose another with --data"
+    else:
+        advice = f"{folder} cannot be used ({error.strerror or error}): choose another folder with --data"
+    return StartError(advice, Exit.FOLDER_UNUSABLE)
+
+
+def write_running(folder: Path, running: Running) -> None:
+    _write(folder / RUN_FILE, msgspec.json.encode(running))
+
+
+def remove_running(folder: Path) -> None:
+    (folder / RUN_FILE).unlink(missing_ok=True)
+
+
+def running(folder: Path) -> Running:
+    """The server that runs on this folder.
+
+    Raises:
+        StartError: there is none.
+    """
+    try:
+        found = msgspec.json.decode((folder / RUN_FILE).read_bytes(), type=Running)
+    except (OSError, msgspec.MsgspecError):
+        raise not_running(folder) from None
+    if birth_of(found.pid) != found.birth:
+        raise not_running(folder)
+    return found
+
+
+def not_running(folder: Path) -> StartError:
+    return StartError(f"no cloud runs on {folder}: start it with `pilvi up -d`", Exit.NOT_RUNNING)
+
+
+def birth_of(pid: int) -> int | None:
+    """Start time of a process in clock ticks since boot (field 22 of proc(5)'s stat); None when it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+def write_key(folder: Path, key: AccessKey) -> None:
+    _write(folder / KEY_FILE, msgspec.json.encode(key))
+
+
+def read_key(folder: Path) -> AccessKey:
+    """The root access key.
+
+    Raises:
+        StartError: the folder has none that we may read.
+    """
+    try:
+        return msgspec.json.decode((folder / KEY_FILE).read_bytes(), type=AccessKey)
+    except (OSError, msgspec.MsgspecError):
+        raise StartError(f"{folder / KEY_FILE} cannot be read: start the cloud once with `pilvi up`") from None
+
+
+def _write(path: Path, data: bytes) -> None:
+    """All or nothing, and for the owner's eyes only."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise unusable(path.parent, error) from None
