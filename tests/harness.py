@@ -131,7 +131,7 @@ class Harness:
                     raise AccessDenied(f"not authorized to perform: {check.action}")
             return found.run(ctx, request)
 
-        if found.reads:
+        if found.only_reads(request):
             with self.store.read() as tx:
                 return attempt(tx)
         return self.store.write(attempt)

@@ -24,13 +24,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 Checks = Callable[[Context, Any], Check | list[Check]]
 Stages = Callable[[Context, Any], StagePlan]
+Reads = bool | Callable[[Any], bool]
 
 
 class Operation(msgspec.Struct, frozen=True):
     """One operation of a service.
 
     Attributes:
-        reads: it changes nothing: runs on a snapshot, on the event loop's thread; must be quick.
+        reads: it changes nothing: runs on a snapshot, on the event loop's thread; must be quick. A function of the
+            request where that depends (`only_reads` asks it).
         heavy: a reading operation that may take milliseconds: runs on a snapshot in a thread of its own.
         check: what must be allowed. Runs on a snapshot before the body is read. None: the default check,
             `<iam prefix>:<operation name>` on "*". An empty list: authenticated is enough (sts:GetCallerIdentity).
@@ -40,17 +42,21 @@ class Operation(msgspec.Struct, frozen=True):
 
     name: str
     run: Callable[[Context, Any], Any]
-    reads: bool = False
+    reads: Reads = False
     heavy: bool = False
     check: Checks | None = None
     open: bool = False
     stages: Stages | None = None
 
+    def only_reads(self, request: Any) -> bool:
+        """Whether this very request changes nothing."""
+        return self.reads if isinstance(self.reads, bool) else self.reads(request)
+
 
 def operation(
     name: str,
     *,
-    reads: bool = False,
+    reads: Reads = False,
     heavy: bool = False,
     check: Checks | None = None,
     open: bool = False,  # noqa: A002 - the word that says it: open to anonymous callers
@@ -66,23 +72,35 @@ def operation(
 
 
 class Settled(msgspec.Struct, frozen=True):
-    """A delivery came to its end: the entry is removed in the same transaction."""
+    """A delivery came to its end: the entry is removed in the same transaction.
+
+    Attributes:
+        dropped: why it was given up, for the log and the metrics; "" when it was delivered.
+    """
+
+    dropped: str = ""
 
 
 class RetryAt(msgspec.Struct, frozen=True):
-    """A delivery failed and is due again."""
+    """A delivery failed and is due again.
+
+    Attributes:
+        body: replaces the entry's body, for deliveries that keep their progress there.
+    """
 
     due_ms: int
     failure: str = ""
+    body: bytes | None = None
 
 
 class Delivery(Protocol):
     """Carries out events of one outbox topic: begin inside a read, the effect outside, settle inside a write."""
 
-    topic: str
+    @property
+    def topic(self) -> str: ...
 
-    def begin(self, ctx: Context, entry: "OutboxEntry") -> Invoke | Settled | RetryAt:
-        """What is to be done. Runs on a snapshot."""
+    def begin(self, ctx: Context, entry: "OutboxEntry") -> Invoke | Settled | RetryAt | None:
+        """What is to be done. Runs on a snapshot. None: nothing outside; `settle` does it all, with outcome None."""
 
     def settle(self, ctx: Context, entry: "OutboxEntry", outcome: Any) -> Settled | RetryAt:
         """Records how it went; `outcome` is an Outcome, or the exception that the effect raised."""
