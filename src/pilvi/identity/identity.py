@@ -6,7 +6,7 @@ from pilvi.core.caller import Caller, Check, Credential, SessionCredentials
 from pilvi.core.clock import Ids
 from pilvi.core.context import Context
 from pilvi.core.operation import Directory
-from pilvi.identity import authenticate, authorise
+from pilvi.identity import authenticate, authorise, validation
 from pilvi.identity.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -47,3 +47,8 @@ class Identity:
     def issue_session(self, caller: Caller, duration_seconds: int, now_ms: int) -> SessionCredentials:
         """Temporary credentials that authenticate as `caller`."""
         return self._tokens.issue(caller, duration_seconds, now_ms)
+
+    def policy_problem(self, document: str, *, resource_policy: bool = False, trust_policy: bool = False) -> str | None:
+        """What is wrong with a policy document, or None."""
+        use: validation.Use = "trust" if trust_policy else "resource" if resource_policy else "identity"
+        return validation.problem(document, use)
