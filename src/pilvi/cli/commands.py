@@ -1,8 +1,9 @@
 """The command line as typer sees it: names, options, help. What a command does stands in the file of its name."""
 
+import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +15,7 @@ from pilvi.cli import keys, quick, terminal
 from pilvi.cli import logs as logs_command
 from pilvi.cli import status as status_command
 from pilvi.cli import up as up_command
-from pilvi.config import BY_NAME, StartError
+from pilvi.config import BY_NAME, Config, StartError, load
 
 app = typer.Typer(
     name="pilvi",
@@ -33,14 +34,14 @@ app.add_typer(key, name="key")
 def setting(name: str) -> Any:
     """The typer option of a setting, as OPTIONS describes it."""
     option = BY_NAME[name]
-    shown = f"{option.help} [default: {option.default}] [env: {option.variable}]"
+    shown = f"{option.help} (default: {option.default}; variable: {option.variable})"
     return typer.Option(option.switch, metavar=option.metavar, help=shown, show_default=False)
 
 
 ConfigFile = Annotated[
     str | None,
     typer.Option(
-        metavar="FILE", help="Config file (TOML). [default: pilvi.toml in the data folder] [env: PILVI_CONFIG]"
+        metavar="FILE", help="Config file, TOML. (default: pilvi.toml in the data folder; variable: PILVI_CONFIG)"
     ),
 ]
 Data = Annotated[str | None, setting("data")]
@@ -69,7 +70,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def main(
-    version: Annotated[  # noqa: ARG001 - its callback does it
+    version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None: ...
@@ -120,4 +121,81 @@ def up(
 @app.command()
 def down(data: Data = None, config: ConfigFile = None) -> None:
     """Stop the cloud: requests under way are finished first."""
-    finish(lambda: down_command.run(*where(data, config)))
+
+    def command() -> int:
+        settings = found(data, config)
+        return down_command.run(settings.data, settings.drain_seconds)
+
+    finish(command)
+
+
+@app.command()
+def status(
+    data: Data = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    config: ConfigFile = None,
+) -> None:
+    """Show whether the cloud runs, where, with which sandbox, and what it costs."""
+    finish(lambda: status_command.run(found(data, config).data, as_json=as_json))
+
+
+@app.command()
+def env(
+    data: Data = None,
+    shell: Annotated[env_command.Shell, typer.Option(help="Whose words to use.")] = env_command.Shell.SH,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs; the same as --shell json.")] = False,
+    config: ConfigFile = None,
+) -> None:
+    """Print the environment for boto3 and the AWS CLI: eval "$(pilvi env)"."""
+    finish(lambda: env_command.run(found(data, config).data, env_command.Shell.JSON if as_json else shell))
+
+
+@app.command()
+def logs(
+    data: Data = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines until interrupted.")] = False,
+    lines: Annotated[int | None, typer.Option("--lines", "-n", min=0, metavar="N", help="Only the last N.")] = None,
+    since: Annotated[str, typer.Option(metavar="TIME", help="From a time on: 10m, 2h, or ISO 8601.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="As written: one JSON object a line.")] = False,
+    config: ConfigFile = None,
+) -> None:
+    """Show the server's log."""
+
+    def command() -> int:
+        start = logs_command.moment(since, datetime.now(UTC)) if since else ""
+        return logs_command.run(found(data, config).data, logs_command.Wanted(lines, start, as_json, follow))
+
+    finish(command)
+
+
+@key.command("list")
+def key_list(data: Data = None, config: ConfigFile = None) -> None:
+    """List the root access keys, without their secrets."""
+    finish(lambda: keys.list_all(found(data, config).data))
+
+
+@key.command("create")
+def key_create(data: Data = None, config: ConfigFile = None) -> None:
+    """Make a further root access key; its secret is printed this once."""
+    finish(lambda: keys.create(found(data, config).data))
+
+
+@key.command("rotate")
+def key_rotate(data: Data = None, config: ConfigFile = None) -> None:
+    """Replace the root access key that `pilvi env` prints, and delete the old one."""
+    finish(lambda: keys.rotate(found(data, config).data))
+
+
+@key.command("delete")
+def key_delete(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="Its access key id.")],
+    data: Data = None,
+    config: ConfigFile = None,
+) -> None:
+    """Delete a root access key."""
+    finish(lambda: keys.delete(found(data, config).data, key_id))
+
+
+def found(data: str | None, config_file: str | None) -> Config:
+    """The settings of the cloud that a command is about."""
+    return load({"data": data} if data else {}, os.environ, config_file)

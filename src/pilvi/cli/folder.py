@@ -37,6 +37,7 @@ class Running(msgspec.Struct, frozen=True):
     version: str
     account: str
     region: str
+    tls_cert: str = ""
     layers: dict[str, str] = {}
     runtimes: list[str] = []
 

@@ -105,6 +105,7 @@ def _remember(config: Config, ready: "Ready") -> None:
             version=__version__,
             account=config.account,
             region=config.region,
+            tls_cert=str(config.tls_cert or ""),
         ),
     )
 
