@@ -1,0 +1,71 @@
+# make demo    see it work: a photo becomes a thumbnail, in a cloud on this machine
+# make dev     run the cloud from this checkout, its data in .cache/dev
+# make check   lint, types, import contracts, generated code        make test    all tests
+# make bench   figures, side by side with peers                     make generate    types from AWS's models
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# The first of these that is Python 3.11 or later; `make PYTHON=... demo` takes another.
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3; do \
+	  $$name -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$name; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n > 8 ? 8 : n)))
+TESTS ?= tests
+
+.PHONY: help venv install install-dev demo dev check test bench generate format clean
+
+help:
+	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
+
+$(BIN)/python:
+	@[ -n "$(PYTHON)" ] || { echo "error: Python 3.11 or later is needed: install it, or name it: make PYTHON=/path/to/python3 demo" >&2; exit 1; }
+	@echo "making the virtual environment with $(PYTHON) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+# The stamps say what is installed; a changed pyproject.toml installs again.
+$(VENV)/.installed: $(BIN)/python pyproject.toml
+	@echo "installing pilvi ..."
+	@$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(BIN)/python pyproject.toml
+	@echo "installing pilvi and what its tests need ..."
+	@$(PIP) install --editable '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+venv: $(BIN)/python
+install: $(VENV)/.installed
+install-dev: $(VENV)/.installed-dev
+
+demo: install
+	@$(BIN)/python tools/demo.py
+
+dev: install-dev
+	@$(BIN)/pilvi up --data .cache/dev --log-level debug
+
+check: install-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python tools/generate_types.py --check
+
+test: install-dev
+	$(BIN)/pytest -n $(JOBS) --dist worksteal $(TESTS)
+
+bench: install-dev
+	@$(BIN)/python -m benchmarks $(BENCH)
+
+generate: install-dev
+	@$(BIN)/python tools/generate_types.py
+
+format: install-dev
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) .cache build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
