@@ -1,0 +1,124 @@
+"""What is stored beside the bytes: headers that are shown with them, the owner's metadata, tags, the storage class."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from pilvi.core.errors import NotBuilt
+from pilvi.services.s3.access import refuse
+from pilvi.services.s3.errors import AccessControlListNotSupported, InvalidStorageClass, MetadataTooLarge
+from pilvi.services.s3.records import StoredObject, Upload
+from pilvi.services.s3.tags import parse_header
+
+Params = Mapping[str, Any]
+
+METADATA_BYTES_MAX = 2048
+# S3's member: our word
+HEADERS = {
+    "CacheControl": "cache_control",
+    "ContentDisposition": "content_disposition",
+    "ContentEncoding": "content_encoding",
+    "ContentLanguage": "content_language",
+    "ContentType": "content_type",
+    "Expires": "expires",
+    "WebsiteRedirectLocation": "redirect",
+}
+_SHOWN = {word: member for member, word in HEADERS.items()}
+_OVERRIDES = {
+    "ResponseCacheControl": "CacheControl",
+    "ResponseContentDisposition": "ContentDisposition",
+    "ResponseContentEncoding": "ContentEncoding",
+    "ResponseContentLanguage": "ContentLanguage",
+    "ResponseContentType": "ContentType",
+    "ResponseExpires": "Expires",
+}
+OVERRIDES = frozenset(_OVERRIDES)
+DEFAULT_TYPE = "binary/octet-stream"
+_CLASSES = frozenset(
+    {"STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR"}
+)
+_UNBUILT_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+# Accepting one of these would promise what does not happen: encryption, locks, grants, appending.
+UNBUILT = frozenset(
+    {
+        "BucketKeyEnabled", "ObjectLockEventHold", "ObjectLockEventHoldDurationDays", "ObjectLockEventHoldDurationYears",
+        "ObjectLockLegalHoldStatus", "ObjectLockMode", "ObjectLockRetainUntilDate", "SSECustomerAlgorithm",
+        "SSECustomerKey", "SSECustomerKeyMD5", "SSEKMSEncryptionContext", "SSEKMSKeyId", "ServerSideEncryption",
+        "WriteOffsetBytes",
+    }
+)  # fmt: skip
+_GRANTS = frozenset({"GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP"})
+# With the bucket's owner owning every object, these two say what is true anyway.
+_TRUE_ACLS = frozenset({"private", "bucket-owner-full-control"})
+
+
+class Attributes(msgspec.Struct, frozen=True):
+    """What an upload says about the object it makes."""
+
+    headers: Mapping[str, str]
+    metadata: Mapping[str, str]
+    tags: Mapping[str, str]
+    storage_class: str
+
+
+def attributes(req: Params) -> Attributes:
+    """The attributes that a request's headers give to a new object.
+
+    Raises:
+        MetadataTooLarge, InvalidStorageClass, InvalidTag, AccessControlListNotSupported: what they ask for cannot be.
+        NotBuilt: it can on S3, and not here.
+    """
+    refuse(req, UNBUILT)
+    check_acl(req)
+    return Attributes(
+        headers={word: req[member] for member, word in HEADERS.items() if member in req},
+        metadata=metadata(req["Metadata"]) if "Metadata" in req else {},
+        tags=parse_header(req["Tagging"]) if "Tagging" in req else {},
+        storage_class=storage_class(req["StorageClass"]) if "StorageClass" in req else "",
+    )
+
+
+def check_acl(req: Params) -> None:
+    """Raises AccessControlListNotSupported unless the request's ACL says nothing new."""
+    if ("ACL" in req and req["ACL"] not in _TRUE_ACLS) or not _GRANTS.isdisjoint(req):
+        raise AccessControlListNotSupported
+
+
+def metadata(given: Mapping[str, str]) -> dict[str, str]:
+    """Raises MetadataTooLarge beyond S3's 2 KB of names and values."""
+    size = sum(len(name.encode()) + len(value.encode()) for name, value in given.items())
+    if size > METADATA_BYTES_MAX:
+        raise MetadataTooLarge(fields={"Size": size, "MaxSizeAllowed": METADATA_BYTES_MAX})
+    return {name.lower(): value for name, value in given.items()}
+
+
+def storage_class(name: str) -> str:
+    if name in _UNBUILT_CLASSES:
+        raise NotBuilt(f"The storage class {name} is not built.")
+    if name not in _CLASSES:
+        raise InvalidStorageClass(fields={"StorageClassRequested": name})
+    return "" if name == "STANDARD" else name
+
+
+def shown(found: StoredObject, req: Params) -> dict[str, Any]:
+    """The members of a GET's or HEAD's answer that describe the object, overrides of the request included."""
+    headers = found.headers
+    result: dict[str, Any] = {_SHOWN[word]: value for word, value in headers.items()}
+    if "content_type" not in headers:
+        result["ContentType"] = DEFAULT_TYPE
+    if found.metadata:
+        result["Metadata"] = found.metadata
+    if found.tags:
+        result["TagCount"] = len(found.tags)
+    if found.storage_class:
+        result["StorageClass"] = found.storage_class
+    if not OVERRIDES.isdisjoint(req):
+        for member, target in _OVERRIDES.items():
+            if member in req:
+                result[target] = req[member]
+    return result
+
+
+def of(upload: Upload) -> Attributes:
+    return Attributes(upload.headers, upload.metadata, upload.tags, upload.storage_class)

@@ -1,0 +1,150 @@
+"""Buckets: made, found, listed, removed."""
+
+from collections.abc import Iterator
+
+from pilvi.core.caller import Check
+from pilvi.core.context import Context
+from pilvi.core.operation import operation
+from pilvi.services.s3.access import Conditions, find_bucket, on_bucket, refuse
+from pilvi.services.s3.attributes import check_acl
+from pilvi.services.s3.conditions import when
+from pilvi.services.s3.errors import (
+    BucketAlreadyExists,
+    BucketAlreadyOwnedByYou,
+    BucketNotEmpty,
+    TooManyBuckets,
+    invalid_argument,
+)
+from pilvi.services.s3.marks import decode_mark, encode_mark
+from pilvi.services.s3.names import bucket_arn, check_bucket_name, owner_id
+from pilvi.services.s3.records import Bucket, BucketNotifications, BucketTags, StoredObject, Upload
+from pilvi.services.s3.regions import HOME, region_of
+from pilvi.services.s3.tags import BUCKET_TAGS_MAX, parse_set
+from pilvi.services.s3.types import Bucket as BucketShape
+from pilvi.services.s3.types import (
+    CreateBucketOutput,
+    CreateBucketRequest,
+    DeleteBucketRequest,
+    GetBucketLocationOutput,
+    GetBucketLocationRequest,
+    HeadBucketOutput,
+    HeadBucketRequest,
+    ListBucketsOutput,
+    ListBucketsRequest,
+)
+
+BUCKETS_MAX = 10_000
+"""AWS's default quota of general purpose buckets in an account, and the longest page of ListBuckets."""
+
+_UNBUILT = frozenset({"ObjectLockEnabledForBucket", "BucketNamespace"})
+
+
+def _create_check(ctx: Context, req: CreateBucketRequest) -> Check:
+    check_bucket_name(req["Bucket"])
+    conditions: Conditions = {}
+    constraint = req.get("CreateBucketConfiguration", {}).get("LocationConstraint")
+    if constraint:
+        conditions["s3:LocationConstraint"] = constraint
+    if "ACL" in req:
+        conditions["s3:x-amz-acl"] = req["ACL"]
+    return Check("s3:CreateBucket", bucket_arn(req["Bucket"]), context=conditions)
+
+
+@operation("CreateBucket", check=_create_check)
+def create_bucket(ctx: Context, req: CreateBucketRequest) -> CreateBucketOutput:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html"""
+    name, configuration = req["Bucket"], req.get("CreateBucketConfiguration", {})
+    _check_ownership(req)
+    region = region_of(configuration.get("LocationConstraint"), ctx.region)
+    tags = parse_set(configuration.get("Tags", []), BUCKET_TAGS_MAX)
+    present = ctx.tx[Bucket].get(name)
+    if present is None:
+        _make(ctx, name, region, tags)
+    elif present.account != ctx.account:
+        raise BucketAlreadyExists(fields={"BucketName": name})
+    elif not ctx.region == present.region == region == HOME:  # there, its owner may create it again: nothing changes
+        raise BucketAlreadyOwnedByYou(fields={"BucketName": name})
+    return {"Location": f"/{name}", "BucketArn": bucket_arn(name)}
+
+
+def _check_ownership(req: CreateBucketRequest) -> None:
+    """New buckets own what is in them; no other ownership is built."""
+    refuse({name: value for name, value in req.items() if value is not False}, _UNBUILT)
+    if req.get("ObjectOwnership", "BucketOwnerEnforced") != "BucketOwnerEnforced":
+        refuse(req, frozenset({"ObjectOwnership"}))
+    check_acl(req)
+
+
+def _make(ctx: Context, name: str, region: str, tags: dict[str, str]) -> None:
+    buckets = ctx.tx[Bucket]
+    if buckets.count(ctx.account, index="account") >= BUCKETS_MAX:
+        raise TooManyBuckets
+    made = Bucket(name, ctx.account, ctx.tx.next_id("s3_bucket"), region, ctx.now_ms)
+    buckets.put(made)
+    if tags:
+        ctx.tx[BucketTags].put(BucketTags(made.id, tags))
+
+
+@operation("HeadBucket", reads=True, check=on_bucket("s3:ListBucket"), open=True)
+def head_bucket(ctx: Context, req: HeadBucketRequest) -> HeadBucketOutput:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html"""
+    bucket = find_bucket(ctx, req)
+    return {"BucketRegion": bucket.region, "BucketArn": bucket_arn(bucket.name)}
+
+
+@operation("DeleteBucket", check=on_bucket("s3:DeleteBucket"), open=True)
+def delete_bucket(ctx: Context, req: DeleteBucketRequest) -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucket.html"""
+    bucket = find_bucket(ctx, req)
+    holds_objects = next(ctx.tx[StoredObject].scan(bucket.id, limit=1), None) is not None
+    holds_uploads = next(ctx.tx[Upload].scan(bucket.id, limit=1), None) is not None
+    if holds_objects or holds_uploads:
+        raise BucketNotEmpty(fields={"BucketName": bucket.name})
+    ctx.tx[BucketTags].delete(bucket.id)
+    ctx.tx[BucketNotifications].delete(bucket.id)
+    ctx.tx[Bucket].delete(bucket.name)
+
+
+@operation("GetBucketLocation", reads=True, check=on_bucket("s3:GetBucketLocation", any_region=True), open=True)
+def get_bucket_location(ctx: Context, req: GetBucketLocationRequest) -> GetBucketLocationOutput:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html"""
+    bucket = find_bucket(ctx, req, any_region=True)
+    return {} if bucket.region == HOME else {"LocationConstraint": bucket.region}
+
+
+def _list_check(ctx: Context, req: ListBucketsRequest) -> Check:
+    return Check("s3:ListAllMyBuckets")
+
+
+@operation("ListBuckets", reads=True, check=_list_check)
+def list_buckets(ctx: Context, req: ListBucketsRequest) -> ListBucketsOutput:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html"""
+    most = req.get("MaxBuckets", BUCKETS_MAX)
+    if not 1 <= most <= BUCKETS_MAX:
+        raise invalid_argument("MaxBuckets must be between 1 and 10000", "max-buckets", most)
+    prefix, region = req.get("Prefix", ""), req.get("BucketRegion", "")
+    found: list[Bucket] = []
+    result: ListBucketsOutput = {"Owner": {"ID": owner_id(ctx.account)}}
+    for bucket in _owned(ctx, decode_mark(req["ContinuationToken"]) if "ContinuationToken" in req else ""):
+        if not bucket.name.startswith(prefix) or (region and bucket.region != region):
+            continue
+        if len(found) == most:
+            result["ContinuationToken"] = encode_mark(found[-1].name)
+            break
+        found.append(bucket)
+    detailed = not req.keys().isdisjoint({"MaxBuckets", "Prefix", "BucketRegion", "ContinuationToken"})
+    result["Buckets"] = [_shown(bucket, detailed=detailed) for bucket in found]
+    if "Prefix" in req:
+        result["Prefix"] = prefix
+    return result
+
+
+def _owned(ctx: Context, after: str) -> Iterator[Bucket]:
+    return ctx.tx[Bucket].scan(ctx.account, index="account", after=after or None)
+
+
+def _shown(bucket: Bucket, *, detailed: bool) -> BucketShape:
+    shown: BucketShape = {"Name": bucket.name, "CreationDate": when(bucket.created_ms)}
+    if detailed:
+        shown["BucketRegion"] = bucket.region
+    return shown

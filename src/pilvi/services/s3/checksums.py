@@ -1,0 +1,285 @@
+"""Checksums: which one a request declares, whether it holds, and how those of parts make that of the whole.
+
+Every object has one. A client that declares none gets CRC64NVME, computed here while the body arrives.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
+"""
+
+import hashlib
+import zlib
+from base64 import b64decode, b64encode
+from binascii import Error as Base64Error
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from pilvi.core.effects import Staged
+from pilvi.core.errors import NotBuilt
+from pilvi.services.s3.errors import BadDigest, InvalidDigest, InvalidRequest
+
+DEFAULT = "crc64nvme"
+SIZES = {"crc32": 4, "crc32c": 4, "crc64nvme": 8, "sha1": 20, "sha256": 32}
+MEMBERS = {
+    "crc32": "ChecksumCRC32",
+    "crc32c": "ChecksumCRC32C",
+    "crc64nvme": "ChecksumCRC64NVME",
+    "sha1": "ChecksumSHA1",
+    "sha256": "ChecksumSHA256",
+}
+NAMES = {kind: member.removeprefix("Checksum") for kind, member in MEMBERS.items()}
+_KINDS = {name: kind for kind, name in NAMES.items()}
+_BY_MEMBER = tuple((member, kind) for kind, member in MEMBERS.items())
+_UNBUILT = frozenset({"ChecksumSHA512", "ChecksumMD5", "ChecksumXXHASH64", "ChecksumXXHASH3", "ChecksumXXHASH128"})
+_UNBUILT_NAMES = frozenset(name.removeprefix("Checksum") for name in _UNBUILT)
+_MULTIPLE = "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."
+
+Params = Mapping[str, Any]
+
+
+class Declared(msgspec.Struct, frozen=True):
+    """What a client says about the bytes it sends.
+
+    Attributes:
+        kind: of the checksum that will be kept.
+        value: base64, "" when it comes in the trailer or not at all.
+        trailing: it must come in the trailer.
+    """
+
+    kind: str
+    value: str = ""
+    trailing: bool = False
+    md5: bytes = b""
+
+
+_NOTHING = Declared(DEFAULT)
+
+
+def declared(req: Params, default: str = DEFAULT) -> Declared:
+    """What the headers of an upload promise.
+
+    Raises:
+        InvalidRequest: two checksums, one that cannot be, or an algorithm that is named differently.
+        InvalidDigest: Content-MD5 is not the base64 of 16 bytes.
+    """
+    kind, value = one_checksum(req)
+    named = algorithm(req["ChecksumAlgorithm"], "x-amz-sdk-checksum-algorithm") if "ChecksumAlgorithm" in req else ""
+    if kind and named and named != kind:
+        raise InvalidRequest("Value for x-amz-sdk-checksum-algorithm header is invalid.")
+    md5 = _content_md5(req["ContentMD5"]) if "ContentMD5" in req else b""
+    if not kind and not named and not md5:
+        return _NOTHING if default == DEFAULT else Declared(default)
+    return Declared(kind or named or default, value, bool(named and not kind), md5)
+
+
+def one_checksum(req: Params) -> tuple[str, str]:
+    """(kind, base64) of the x-amz-checksum-* header of a request, ("", "") without one."""
+    kind = value = ""
+    for member, candidate in _BY_MEMBER:
+        if member in req:
+            if kind:
+                raise InvalidRequest(_MULTIPLE)
+            kind, value = candidate, req[member]
+    if not _UNBUILT.isdisjoint(req):
+        raise NotBuilt("Of the checksum algorithms CRC32, CRC32C, CRC64NVME, SHA1 and SHA256 are built.")
+    if kind:
+        decode(kind, value)
+    return kind, value
+
+
+def algorithm(name: str, header: str) -> str:
+    """Our word for an algorithm that a header names.
+
+    Raises:
+        InvalidRequest: S3 knows no such algorithm.
+        NotBuilt: S3 does, and it is not built here.
+    """
+    upper = name.upper()
+    if upper in _UNBUILT_NAMES:
+        raise NotBuilt(f"The checksum algorithm {upper} is not built.")
+    if upper not in _KINDS:
+        raise InvalidRequest(
+            "Checksum algorithm provided is unsupported. Please try again with any of the valid types: "
+            "[CRC32, CRC32C, CRC64NVME, SHA1, SHA256]",
+            fields={"Header": header},
+        )
+    return _KINDS[upper]
+
+
+def decode(kind: str, value: str) -> bytes:
+    """The raw checksum. Raises InvalidRequest when the text cannot be one."""
+    try:
+        raw = b64decode(value, validate=True)
+    except (Base64Error, ValueError):
+        raw = b""
+    if len(raw) != SIZES[kind]:
+        raise InvalidRequest(f"Value for x-amz-checksum-{kind} header is invalid.")
+    return raw
+
+
+def encode(raw: bytes) -> str:
+    return b64encode(raw).decode()
+
+
+def _content_md5(value: str) -> bytes:
+    try:
+        raw = b64decode(value, validate=True)
+    except (Base64Error, ValueError):
+        raw = b""
+    if len(raw) != 16:
+        raise InvalidDigest(fields={"Content-MD5": value})
+    return raw
+
+
+def digests(promise: Declared) -> frozenset[str]:
+    """What is to be computed while the body arrives."""
+    return _DIGESTS[promise.kind]
+
+
+_DIGESTS = {kind: frozenset({"md5", kind}) for kind in SIZES}
+
+
+def verified(staged: Staged, promise: Declared) -> tuple[str, str]:
+    """The kind and value (base64) of a received body's checksum, once it is found to be what was promised.
+
+    Raises:
+        BadDigest: it is not.
+        InvalidRequest: the promised trailer did not come, or is not a checksum.
+    """
+    if promise.md5 and promise.md5 != staged.digests["md5"]:
+        raise BadDigest(fields={"ExpectedDigest": promise.md5.hex(), "CalculatedDigest": encode(staged.digests["md5"])})
+    kind, value = promise.kind, promise.value
+    if promise.trailing or staged.trailers:
+        kind, value = _trailer(staged, promise)
+    actual = encode(staged.digests[kind])
+    if value and value != actual:
+        raise mismatch(kind)
+    return kind, actual
+
+
+def _trailer(staged: Staged, promise: Declared) -> tuple[str, str]:
+    """The checksum that came after the body: the promised kind, or the one that the edge was told of by x-amz-trailer."""
+    for kind in (promise.kind, *SIZES):
+        value = staged.trailers.get(f"x-amz-checksum-{kind}", "").strip()
+        if value and kind in staged.digests:
+            decode(kind, value)
+            return kind, value
+    if promise.trailing:
+        raise InvalidRequest(
+            "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers "
+            "were found."
+        )
+    return promise.kind, promise.value
+
+
+def mismatch(kind: str) -> BadDigest:
+    return BadDigest(f"The {NAMES[kind]} you specified did not match the calculated checksum.")
+
+
+def shown(kind: str, value: str, *, composite: bool) -> dict[str, str]:
+    """The members of a result that show a checksum."""
+    if not value:
+        return {}
+    return {MEMBERS[kind]: value, "ChecksumType": "COMPOSITE" if composite else "FULL_OBJECT"}
+
+
+# -- computing -----------------------------------------------------------------------------------------------------------
+
+
+def compute(kind: str, data: bytes) -> str:
+    """The checksum (base64) of bytes in memory."""
+    return encode(_COMPUTE[kind](data))
+
+
+def compute_stream(kind: str, chunks: Iterable[bytes]) -> str:
+    """The checksum (base64) of bytes that come in chunks."""
+    if kind in _HASHES:
+        hashed = _HASHES[kind]()
+        for chunk in chunks:
+            hashed.update(chunk)
+        return encode(hashed.digest())
+    update, value = _CRC[kind](), 0
+    for chunk in chunks:
+        value = update(chunk, value)
+    return encode(value.to_bytes(SIZES[kind], "big"))
+
+
+def _crt_crc32c() -> Callable[[bytes, int], int]:
+    from awscrt import checksums  # noqa: PLC0415 - megabytes that a cloud without CRC32C never needs
+
+    return checksums.crc32c
+
+
+def _crt_crc64nvme() -> Callable[[bytes, int], int]:
+    from awscrt import checksums  # noqa: PLC0415
+
+    return checksums.crc64nvme
+
+
+def _sha1() -> Any:
+    return hashlib.sha1(usedforsecurity=False)
+
+
+_HASHES: dict[str, Callable[[], Any]] = {"sha1": _sha1, "sha256": hashlib.sha256}
+_CRC: dict[str, Callable[[], Callable[[bytes, int], int]]] = {
+    "crc32": lambda: zlib.crc32,
+    "crc32c": _crt_crc32c,
+    "crc64nvme": _crt_crc64nvme,
+}
+_COMPUTE: dict[str, Callable[[bytes], bytes]] = {
+    "crc32": lambda data: zlib.crc32(data).to_bytes(4, "big"),
+    "crc32c": lambda data: _crt_crc32c()(data, 0).to_bytes(4, "big"),
+    "crc64nvme": lambda data: _crt_crc64nvme()(data, 0).to_bytes(8, "big"),
+    "sha1": lambda data: hashlib.sha1(data, usedforsecurity=False).digest(),
+    "sha256": lambda data: hashlib.sha256(data).digest(),
+}
+
+
+# -- putting parts together ----------------------------------------------------------------------------------------------
+#
+# A CRC is the remainder of a polynomial over GF(2). Appending B to A multiplies A's by x^(8 * len B), so the CRC of A+B
+# is crc(A) * x^(8 * len B) + crc(B) modulo the CRC's polynomial, without reading a byte again. (The all-ones values that
+# these CRCs begin and end with cancel each other out.) Numbers are bit-reflected, as CRCs of this family are: the
+# highest bit stands for x^0.
+
+_POLYNOMIALS = {"crc32": (32, 0xEDB88320), "crc32c": (32, 0x82F63B78), "crc64nvme": (64, 0x9A6C9329AC4BC9B5)}
+
+
+def combine(kind: str, parts: Iterable[tuple[bytes, int]]) -> bytes:
+    """The CRC of a whole, from (CRC, length in bytes) of its parts in order."""
+    width, polynomial = _POLYNOMIALS[kind]
+    whole = 0
+    for checksum, size in parts:
+        shifted = _multiply(whole, _shift(kind, size), width, polynomial) if whole else 0
+        whole = shifted ^ int.from_bytes(checksum, "big")
+    return whole.to_bytes(width // 8, "big")
+
+
+@lru_cache(maxsize=256)
+def _shift(kind: str, size: int) -> int:
+    """x^(8 * size) modulo the polynomial, by repeated squaring."""
+    width, polynomial = _POLYNOMIALS[kind]
+    power, square = 1 << (width - 1), 1 << (width - 9)  # x^0 and x^8
+    while size:
+        if size & 1:
+            power = _multiply(power, square, width, polynomial)
+        square = _multiply(square, square, width, polynomial)
+        size >>= 1
+    return power
+
+
+def _multiply(left: int, right: int, width: int, polynomial: int) -> int:
+    product = 0
+    bit = 1 << (width - 1)
+    while bit:
+        if left & bit:
+            product ^= right
+        right = (right >> 1) ^ (polynomial if right & 1 else 0)
+        bit >>= 1
+    return product
+
+
+def composite(kind: str, parts: Iterable[bytes]) -> str:
+    """The checksum of the parts' raw checksums, with their number: "c2hhMjU2...-3"."""
+    raws = list(parts)
+    return f"{encode(_COMPUTE[kind](b''.join(raws)))}-{len(raws)}"

@@ -1,0 +1,92 @@
+"""GetObject and HeadObject."""
+
+from typing import Any
+
+from pilvi.core.context import Context
+from pilvi.core.effects import Body, Segment
+from pilvi.core.operation import operation
+from pilvi.services.s3 import attributes, checksums
+from pilvi.services.s3.access import Params, existing_object, find_bucket, on_object, refuse
+from pilvi.services.s3.conditions import check_read, when
+from pilvi.services.s3.errors import InvalidRequest
+from pilvi.services.s3.ranges import Span, content_range, no_part, parse_range, part_span, segments
+from pilvi.services.s3.records import Layout, Piece, StoredObject
+from pilvi.services.s3.types import GetObjectOutput, GetObjectRequest, HeadObjectOutput, HeadObjectRequest
+
+_UNBUILT = frozenset({"SSECustomerAlgorithm", "SSECustomerKey", "SSECustomerKeyMD5"})
+
+
+@operation("GetObject", reads=True, check=on_object("s3:GetObject"), open=True)
+def get_object(ctx: Context, req: GetObjectRequest) -> GetObjectOutput:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html"""
+    found, span, result = _describe(ctx, req)
+    start, end = span
+    if found.layout:
+        result["Body"] = Body(segments(_pieces(ctx, found), span))
+    elif end > start:
+        result["Body"] = Body((Segment(found.blob, start, end - start),))
+    else:
+        result["Body"] = b""
+    return result  # type: ignore[return-value]
+
+
+@operation("HeadObject", reads=True, check=on_object("s3:GetObject"), open=True)
+def head_object(ctx: Context, req: HeadObjectRequest) -> HeadObjectOutput:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html"""
+    return _describe(ctx, req)[2]  # type: ignore[return-value]
+
+
+def _describe(ctx: Context, req: Params) -> tuple[StoredObject, Span, dict[str, Any]]:
+    """The object, the bytes of it that are asked for, and the answer without them."""
+    refuse(req, _UNBUILT)
+    bucket = find_bucket(ctx, req)
+    found = existing_object(ctx, bucket, req)
+    if ctx.caller.kind == "anonymous" and not attributes.OVERRIDES.isdisjoint(req):
+        raise InvalidRequest("Request specific response headers cannot be used for anonymous GET requests.")
+    check_read(req, found)
+    result = attributes.shown(found, req)
+    result["AcceptRanges"] = "bytes"
+    result["LastModified"] = when(found.modified_ms)
+    result["ETag"] = f'"{found.etag}"'
+    span: Span = (0, found.size)
+    if "Range" in req or "PartNumber" in req:
+        span = _narrow(ctx, req, found, result)
+    elif req.get("ChecksumMode") == "ENABLED":
+        result |= checksums.shown(found.checksum_kind, found.checksum, composite=found.composite)
+    result["ContentLength"] = span[1] - span[0]
+    return found, span, result
+
+
+def _narrow(ctx: Context, req: Params, found: StoredObject, result: dict[str, Any]) -> Span:
+    """The bytes that a Range or a partNumber asks for; adds to the answer what goes with them."""
+    if "PartNumber" in req:
+        if "Range" in req:
+            raise InvalidRequest("Cannot specify both Range header and partNumber query parameter")
+        span, checksum = _part(ctx, found, req["PartNumber"])
+        if found.parts:
+            result["PartsCount"] = found.parts
+        if req.get("ChecksumMode") == "ENABLED":
+            result |= checksums.shown(found.checksum_kind, checksum, composite=found.composite)
+    else:
+        wanted = parse_range(req["Range"], found.size)
+        if wanted is None:
+            return 0, found.size
+        span = wanted
+    if span[1] > span[0]:
+        result["ContentRange"] = content_range(span, found.size)
+    return span
+
+
+def _part(ctx: Context, found: StoredObject, number: int) -> tuple[Span, str]:
+    if found.layout:
+        span, piece = part_span(_pieces(ctx, found), number)
+        return span, piece.checksum
+    if number != 1:
+        raise no_part(number, 1)
+    return (0, found.size), found.checksum
+
+
+def _pieces(ctx: Context, found: StoredObject) -> tuple[Piece, ...]:
+    layout = ctx.tx[Layout].get(found.layout)
+    assert layout is not None, "an object's layout lives as long as the object"
+    return layout.pieces

@@ -1,0 +1,159 @@
+"""ListObjects and ListObjectsV2."""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote_plus
+
+from pilvi.core.caller import Check
+from pilvi.core.context import Context
+from pilvi.core.operation import operation
+from pilvi.services.s3.access import Conditions, Params, bucket_check, find_bucket
+from pilvi.services.s3.checksums import NAMES
+from pilvi.services.s3.conditions import when
+from pilvi.services.s3.errors import InvalidURI, invalid_argument
+from pilvi.services.s3.marks import decode_mark, encode_mark
+from pilvi.services.s3.names import owner_id
+from pilvi.services.s3.records import Bucket, StoredObject
+from pilvi.services.s3.types import (
+    CommonPrefix,
+    ListObjectsOutput,
+    ListObjectsRequest,
+    ListObjectsV2Output,
+    ListObjectsV2Request,
+    Object,
+    Owner,
+)
+from pilvi.services.s3.walk import Page, after, walk
+
+PAGE_MAX = 1000
+_INT_MAX = 2**31 - 1
+_TYPES = ("FULL_OBJECT", "COMPOSITE")
+_ENCODED = ("Delimiter", "KeyMarker", "Marker", "NextKeyMarker", "NextMarker", "Prefix", "StartAfter")
+
+
+def list_check(ctx: Context, req: Params) -> Check:
+    conditions: Conditions = {}
+    if "Prefix" in req:
+        conditions["s3:prefix"] = req["Prefix"]
+    if "Delimiter" in req:
+        conditions["s3:delimiter"] = req["Delimiter"]
+    if "MaxKeys" in req:
+        conditions["s3:max-keys"] = str(req["MaxKeys"])
+    return bucket_check(ctx, find_bucket(ctx, req), "s3:ListBucket", conditions)
+
+
+@operation("ListObjectsV2", reads=True, check=list_check, open=True)
+def list_objects_v2(ctx: Context, req: ListObjectsV2Request) -> ListObjectsV2Output:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html"""
+    bucket = find_bucket(ctx, req)
+    last = req.get("StartAfter", "")
+    if "ContinuationToken" in req:
+        last = decode_mark(req["ContinuationToken"])
+    page, result = _list(ctx, bucket, req, last)
+    result["KeyCount"] = len(page.entries) + len(page.prefixes)
+    for member in ("StartAfter", "ContinuationToken"):
+        if member in req:
+            result[member] = req[member]
+    if page.truncated:
+        result["NextContinuationToken"] = encode_mark(page.last)
+    result["Contents"] = _contents(page.entries, bucket if req.get("FetchOwner", False) else None)
+    return encoded(req, result)  # type: ignore[return-value]
+
+
+@operation("ListObjects", reads=True, check=list_check, open=True)
+def list_objects(ctx: Context, req: ListObjectsRequest) -> ListObjectsOutput:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html"""
+    bucket = find_bucket(ctx, req)
+    page, result = _list(ctx, bucket, req, req.get("Marker", ""))
+    result["Marker"] = req.get("Marker", "")
+    if page.truncated and req.get("Delimiter"):
+        result["NextMarker"] = page.last
+    result["Contents"] = _contents(page.entries, bucket)
+    return encoded(req, result)  # type: ignore[return-value]
+
+
+def _list(ctx: Context, bucket: Bucket, req: Params, last: str) -> tuple[Page[StoredObject], dict[str, Any]]:
+    """One page behind `last`, and the members that both versions of the answer have."""
+    prefix, delimiter = req.get("Prefix", ""), req.get("Delimiter", "")
+    check_texts(prefix, delimiter, last)
+    most = page_size(req.get("MaxKeys", PAGE_MAX), "maxKeys")
+    objects = ctx.tx[StoredObject]
+
+    def scan(start: str, end: str, limit: int | None) -> Iterator[StoredObject]:
+        return objects.scan(bucket.id, start=start or None, end=end or None, limit=limit)
+
+    begin = after(last, prefix, delimiter) if last else ""
+    page = walk(scan, prefix=prefix, delimiter=delimiter, start=begin, most=most)
+    result: dict[str, Any] = {
+        "Name": bucket.name, "Prefix": prefix, "MaxKeys": most, "IsTruncated": page.truncated,
+    }  # fmt: skip
+    if delimiter:
+        result["Delimiter"] = delimiter
+        result["CommonPrefixes"] = common_prefixes(page.prefixes)
+    return page, result
+
+
+def _contents(rows: list[StoredObject], owned_by: Bucket | None) -> list[Object]:
+    contents: list[Object] = [
+        {
+            "Key": row.key,
+            "LastModified": when(row.modified_ms),
+            "ETag": f'"{row.etag}"',
+            "ChecksumAlgorithm": [NAMES[row.checksum_kind]],
+            "ChecksumType": _TYPES[row.composite],
+            "Size": row.size,
+            "StorageClass": row.storage_class or "STANDARD",
+        }
+        for row in rows
+    ]
+    if owned_by is not None:
+        owner: Owner = {"ID": owner_id(owned_by.account)}
+        for entry in contents:
+            entry["Owner"] = owner
+    return contents
+
+
+def common_prefixes(prefixes: list[str]) -> list[CommonPrefix]:
+    return [{"Prefix": prefix} for prefix in prefixes]
+
+
+def page_size(asked: int, word: str) -> int:
+    """What a listing shows at most. Raises InvalidArgument outside of S3's range."""
+    if not 0 <= asked <= _INT_MAX:
+        raise invalid_argument(f"Argument {word} must be an integer between 0 and {_INT_MAX}", word, asked)
+    return min(asked, PAGE_MAX)
+
+
+def check_texts(*texts: str) -> None:
+    """Raises InvalidURI for parameters that are no UTF-8 (lone surrogates), which no key can be compared with."""
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise InvalidURI from None
+
+
+def encoded(req: Params, result: dict[str, Any]) -> dict[str, Any]:
+    """The same result, its keys percent-encoded when the request wants that: XML cannot carry every character.
+
+    Raises:
+        InvalidArgument: another encoding than url.
+    """
+    wanted = req.get("EncodingType")
+    if wanted is None:
+        return result
+    if wanted != "url":
+        raise invalid_argument("Invalid Encoding Method specified in Request", "encoding-type", wanted)
+    result["EncodingType"] = "url"
+    for member in _ENCODED:
+        if member in result:
+            result[member] = _quote(result[member])
+    for entry in (*result.get("Contents", ()), *result.get("Uploads", ())):
+        entry["Key"] = _quote(entry["Key"])
+    for common in result.get("CommonPrefixes", ()):
+        common["Prefix"] = _quote(common["Prefix"])
+    return result
+
+
+def _quote(text: str) -> str:
+    return quote_plus(text, safe="/*")

@@ -1,0 +1,82 @@
+"""Telling functions that an object changed, in the transaction that changes it.
+
+The event goes out as an asynchronous invocation: it is written with the change, and delivered at least once after it.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote_plus
+
+import msgspec
+
+from pilvi.core.caller import service
+from pilvi.core.context import Context
+from pilvi.core.errors import CloudError
+from pilvi.services.s3.names import bucket_arn, owner_id
+from pilvi.services.s3.records import Bucket, BucketNotifications, NotificationRule, StoredObject
+
+PRINCIPAL = "s3.amazonaws.com"
+
+
+def notify(ctx: Context, bucket: Bucket, event: str, about: StoredObject) -> None:
+    """Tells everyone whose rule matches. A target that is gone or refuses loses its event, as on AWS; the change stays."""
+    row = ctx.tx[BucketNotifications].get(bucket.id)
+    rules = [rule for rule in row.rules if matches(rule, event, about.key)] if row else []
+    if not rules:
+        return
+    record = _record(ctx, bucket, event, about)
+    caller = service(PRINCIPAL, bucket.account, source=bucket_arn(bucket.name))
+    for rule in rules:
+        record["s3"]["configurationId"] = rule.id
+        payload = msgspec.json.encode({"Records": [record]})
+        try:
+            with ctx.tx.savepoint():
+                request = {"FunctionName": rule.target, "InvocationType": "Event", "Payload": payload}
+                ctx.call("lambda", "Invoke", request, caller=caller)
+        except CloudError:
+            continue
+
+
+def matches(rule: NotificationRule, event: str, key: str) -> bool:
+    return (
+        any(pattern == event or (pattern[-1] == "*" and event.startswith(pattern[:-1])) for pattern in rule.events)
+        and key.startswith(rule.prefix)
+        and key.endswith(rule.suffix)
+    )
+
+
+def _record(ctx: Context, bucket: Bucket, event: str, about: StoredObject) -> dict[str, Any]:
+    moment = datetime.fromtimestamp(ctx.now_ms / 1000, UTC)
+    return {
+        "eventVersion": "2.1",
+        "eventSource": "aws:s3",
+        "awsRegion": bucket.region,
+        "eventTime": f"{moment:%Y-%m-%dT%H:%M:%S}.{ctx.now_ms % 1000:03}Z",
+        "eventName": event,
+        "userIdentity": {"principalId": _principal(ctx)},
+        "requestParameters": {"sourceIPAddress": ctx.request.context.get("aws:SourceIp", "127.0.0.1")},
+        "responseElements": {"x-amz-request-id": ctx.request.request_id, "x-amz-id-2": ctx.request.request_id},
+        "s3": {
+            "s3SchemaVersion": "1.0",
+            "configurationId": "",
+            "bucket": {
+                "name": bucket.name,
+                "ownerIdentity": {"principalId": owner_id(bucket.account)[:14].upper()},
+                "arn": bucket_arn(bucket.name),
+            },
+            "object": _object(ctx, event, about),
+        },
+    }
+
+
+def _principal(ctx: Context) -> str:
+    return "Anonymous" if ctx.caller.kind == "anonymous" else f"AWS:{ctx.caller.user_id}"
+
+
+def _object(ctx: Context, event: str, about: StoredObject) -> dict[str, Any]:
+    """Key and sequencer always, what it looks like only while it is there. Keys are encoded as in a form."""
+    shown: dict[str, Any] = {"key": quote_plus(about.key, safe="/*")}
+    if not event.startswith("ObjectRemoved:"):
+        shown |= {"size": about.size, "eTag": about.etag}
+    return shown | {"sequencer": f"{ctx.tx.next_id('s3_sequencer'):018X}"}

@@ -1,0 +1,91 @@
+"""PutObject."""
+
+from pilvi.core.caller import Check
+from pilvi.core.context import Context
+from pilvi.core.effects import StagePlan
+from pilvi.core.operation import operation
+from pilvi.services.s3.access import Conditions, Params, find_bucket, object_check, requested_tags
+from pilvi.services.s3.attributes import attributes
+from pilvi.services.s3.checksums import declared, digests, shown, verified
+from pilvi.services.s3.conditions import check_write
+from pilvi.services.s3.errors import EntityTooLarge
+from pilvi.services.s3.names import check_key
+from pilvi.services.s3.notify import notify
+from pilvi.services.s3.objects import replace
+from pilvi.services.s3.records import Bucket, StoredObject
+from pilvi.services.s3.tags import parse_header
+from pilvi.services.s3.types import PutObjectOutput, PutObjectRequest
+
+PUT_BYTES_MAX = 5 * 1024**3
+_SHOWN_TO_POLICIES = {
+    "ACL": "s3:x-amz-acl",
+    "StorageClass": "s3:x-amz-storage-class",
+    "ServerSideEncryption": "s3:x-amz-server-side-encryption",
+    "IfMatch": "s3:if-match",
+    "IfNoneMatch": "s3:if-none-match",
+    "CopySource": "s3:x-amz-copy-source",
+    "MetadataDirective": "s3:x-amz-metadata-directive",
+}
+
+
+def write_checks(ctx: Context, bucket: Bucket, req: Params) -> list[Check]:
+    """The questions before an object is written: its bytes, and its tags when the request has some."""
+    key: str = req["Key"]
+    check_key(key)
+    conditions: Conditions = {}
+    for member, name in _SHOWN_TO_POLICIES.items():
+        if member in req:
+            conditions[name] = req[member]
+    if "Tagging" not in req:
+        return [object_check(ctx, bucket, key, "s3:PutObject", conditions)]
+    conditions |= requested_tags(parse_header(req["Tagging"]))
+    actions = ("s3:PutObject", "s3:PutObjectTagging")
+    return [object_check(ctx, bucket, key, action, conditions) for action in actions]
+
+
+def _check(ctx: Context, req: PutObjectRequest) -> list[Check]:
+    return write_checks(ctx, find_bucket(ctx, req), req)
+
+
+def _stages(ctx: Context, req: PutObjectRequest) -> StagePlan:
+    """Refuses before the first byte what would be refused after the last."""
+    attributes(req)
+    check_size(req, PUT_BYTES_MAX)
+    if "IfNoneMatch" in req or "IfMatch" in req:
+        bucket = find_bucket(ctx, req)
+        check_write(req, ctx.tx[StoredObject].get(bucket.id, req["Key"]), req["Key"])
+    return StagePlan(digests(declared(req)), PUT_BYTES_MAX)
+
+
+def check_size(req: Params, most: int) -> None:
+    if req.get("ContentLength", 0) > most:
+        raise EntityTooLarge(fields={"ProposedSize": req["ContentLength"], "MaxSizeAllowed": most})
+
+
+@operation("PutObject", check=_check, stages=_stages, open=True)
+def put_object(ctx: Context, req: PutObjectRequest) -> PutObjectOutput:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html"""
+    bucket = find_bucket(ctx, req)
+    key, body = req["Key"], req["Body"]
+    kind, checksum = verified(body, declared(req))
+    present = ctx.tx[StoredObject].get(bucket.id, key)
+    check_write(req, present, key)
+    given = attributes(req)
+    made = StoredObject(
+        bucket=bucket.id,
+        key=key,
+        size=body.size,
+        modified_ms=ctx.now_ms,
+        etag=body.digests["md5"].hex(),
+        blob=ctx.tx.blobs.publish(body),
+        checksum=checksum,
+        checksum_kind=kind,
+        headers=given.headers,
+        metadata=given.metadata,
+        tags=given.tags,
+        storage_class=given.storage_class,
+    )
+    replace(ctx, present, made)
+    if bucket.notifies:
+        notify(ctx, bucket, "ObjectCreated:Put", made)
+    return {"ETag": f'"{made.etag}"', **shown(kind, checksum, composite=False)}  # type: ignore[typeddict-item]
