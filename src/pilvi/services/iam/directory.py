@@ -14,12 +14,12 @@ from pilvi.services.iam.records import (
     ROOT,
     AccessKey,
     Attachment,
+    Group,
     InlinePolicy,
     Membership,
     Revision,
     Role,
     User,
-    fold,
 )
 
 if TYPE_CHECKING:
@@ -29,19 +29,20 @@ REMEMBERED_MAX = 10_000
 REVISION = "iam"
 
 T = TypeVar("T")
+E = TypeVar("E", User, Group, Role)
 Documents = tuple[list[str], str | None]
 
 
 class _Memory:
     """Answers that hold for one stamp."""
 
-    __slots__ = ("credentials", "ids", "policies", "stamp")
+    __slots__ = ("arns", "credentials", "policies", "stamp")
 
     def __init__(self, stamp: str) -> None:
         self.stamp = stamp
         self.credentials: dict[str, Credential] = {}
         self.policies: dict[str, Documents] = {}
-        self.ids: dict[str, str] = {}
+        self.arns: dict[str, str] = {}
 
 
 class IamDirectory:
@@ -61,21 +62,23 @@ class IamDirectory:
 
     def policies(self, tx: "Tx", caller: Caller) -> Documents:
         known = self._at(tx).policies
-        found = known.get(caller.identity_arn)
+        identity = id_of(caller)
+        found = known.get(identity)
         if found is None:
             found = _policies(tx, caller)
-            _remember(known, caller.identity_arn, found)
+            _remember(known, identity, found)
         return found
 
     def exists(self, tx: "Tx", caller: Caller) -> bool:
         if caller.kind not in {"user", "role"}:
             return True
-        known = self._at(tx).ids
-        identity = known.get(caller.identity_arn)
-        if identity is None:
-            identity = _id(tx, caller)
-            _remember(known, caller.identity_arn, identity)
-        return identity == caller.user_id.partition(":")[0]
+        known = self._at(tx).arns
+        identity = id_of(caller)
+        arn = known.get(identity)
+        if arn is None:
+            arn = _arn(tx, caller)
+            _remember(known, identity, arn)
+        return arn == caller.identity_arn
 
     def _at(self, tx: "Tx") -> _Memory:
         revision = tx[Revision].get(REVISION)
@@ -98,7 +101,7 @@ def _credential(tx: "Tx", access_key_id: str) -> Credential | None:
         return None
     if key.user == ROOT:
         return Credential(key.id, key.secret, callers.root(key.account, key.id), key.active)
-    user = tx[User].get(key.account, key.user)
+    user = by_id(tx, User, key.user)
     if user is None:
         return None
     return Credential(key.id, key.secret, user_caller(user, key.id), key.active)
@@ -110,26 +113,43 @@ def user_caller(user: User, access_key_id: str = "") -> Caller:
     return Caller("user", user.account, user.arn, user.id, user.arn, access_key_id, context=tags)
 
 
-def entity_of(caller: Caller) -> tuple[str, str]:
-    """Kind and key of the user or role whose policies a caller carries."""
-    return caller.kind, fold(caller.identity_arn.rpartition("/")[2])
+def by_id(tx: "Tx", record: type[E], identity: str) -> E | None:
+    """The user, group or role with this unique id."""
+    return next(iter(tx[record].scan(identity, index="id", limit=1)), None)
 
 
-def _id(tx: "Tx", caller: Caller) -> str:
-    record: type[User | Role] = User if caller.kind == "user" else Role
-    found = tx[record].get(caller.account, entity_of(caller)[1])
-    return found.id if found is not None and found.arn == caller.identity_arn else ""
+def entity(tx: "Tx", kind: str, identity: str) -> User | Group | Role | None:
+    """What an attachment or an inline policy belongs to."""
+    if kind == "user":
+        return by_id(tx, User, identity)
+    return by_id(tx, Group, identity) if kind == "group" else by_id(tx, Role, identity)
+
+
+def id_of(caller: Caller) -> str:
+    """The unique id of the user or role whose policies a caller carries."""
+    return caller.user_id.partition(":")[0]
+
+
+def _arn(tx: "Tx", caller: Caller) -> str:
+    found = by_id(tx, User, id_of(caller)) if caller.kind == "user" else by_id(tx, Role, id_of(caller))
+    return "" if found is None else found.arn
 
 
 def _policies(tx: "Tx", caller: Caller) -> Documents:
-    kind, key = entity_of(caller)
-    entities = [(kind, key)]
+    account, kind, identity = caller.account, caller.kind, id_of(caller)
+    entities: list[tuple[str, str]] = [(kind, identity)]
     if kind == "user":
-        entities += [("group", one.group) for one in tx[Membership].scan(caller.account, key, index="user")]
+        entities += [("group", one.group) for one in tx[Membership].scan(account, identity, index="user")]
     found: list[str] = []
     for entity in entities:
-        found += [one.document for one in tx[InlinePolicy].scan(caller.account, *entity)]
-        attached = tx[Attachment].scan(caller.account, *entity, "policy", index="entity")
+        found += [one.document for one in tx[InlinePolicy].scan(account, *entity)]
+        attached = tx[Attachment].scan(account, *entity, "policy", index="entity")
         found += [documents.default(tx, one.policy_arn) for one in attached]
-    boundary = next(iter(tx[Attachment].scan(caller.account, kind, key, "boundary", index="entity")), None)
-    return found, None if boundary is None else documents.default(tx, boundary.policy_arn)
+    boundary = boundary_of(tx, account, kind, identity)
+    return found, documents.default(tx, boundary) if boundary else None
+
+
+def boundary_of(tx: "Tx", account: str, kind: str, identity: str) -> str:
+    """ARN of the permissions boundary of a user or role, "" for none."""
+    found = next(iter(tx[Attachment].scan(account, kind, identity, "boundary", index="entity", limit=1)), None)
+    return found.policy_arn if found else ""

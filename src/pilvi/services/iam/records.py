@@ -1,6 +1,7 @@
 """What IAM keeps. Everything is global within an account.
 
 Names are unique without regard to case but keep theirs, so a key holds the folded name (`fold`) and the record the name.
+Records refer to users, groups and roles by their unique id, so a new name or path changes one record.
 """
 
 from typing import ClassVar
@@ -10,7 +11,7 @@ import msgspec
 from pilvi.core import arn
 from pilvi.state.store import Record, TableSpec
 
-ROOT = ""  # the user key of access keys that belong to the account's root
+ROOT = ""  # stands for the user id of access keys that belong to the account's root
 
 
 def fold(name: str) -> str:
@@ -19,7 +20,7 @@ def fold(name: str) -> str:
 
 
 class User(Record, frozen=True):
-    spec: ClassVar[TableSpec] = TableSpec("iam_user", key=("account", "key"))
+    spec: ClassVar[TableSpec] = TableSpec("iam_user", key=("account", "key"), indexes={"id": ("id",)})
 
     account: str
     key: str
@@ -35,7 +36,7 @@ class User(Record, frozen=True):
 
 
 class Group(Record, frozen=True):
-    spec: ClassVar[TableSpec] = TableSpec("iam_group", key=("account", "key"))
+    spec: ClassVar[TableSpec] = TableSpec("iam_group", key=("account", "key"), indexes={"id": ("id",)})
 
     account: str
     key: str
@@ -50,7 +51,7 @@ class Group(Record, frozen=True):
 
 
 class Membership(Record, frozen=True):
-    """A user in a group (both by their keys)."""
+    """A user in a group (both by their ids)."""
 
     spec: ClassVar[TableSpec] = TableSpec(
         "iam_membership", key=("account", "group", "user"), indexes={"user": ("account", "user", "group")}
@@ -64,7 +65,7 @@ class Membership(Record, frozen=True):
 class Role(Record, frozen=True):
     """A role; `trust` is the document that says who may assume it."""
 
-    spec: ClassVar[TableSpec] = TableSpec("iam_role", key=("account", "key"))
+    spec: ClassVar[TableSpec] = TableSpec("iam_role", key=("account", "key"), indexes={"id": ("id",)})
 
     account: str
     key: str
@@ -83,7 +84,7 @@ class Role(Record, frozen=True):
 
 
 class InstanceProfile(Record, frozen=True):
-    """A container for at most one role (by its key, "" for none)."""
+    """A container for at most one role (by its id, "" for none)."""
 
     spec: ClassVar[TableSpec] = TableSpec(
         "iam_instance_profile", key=("account", "key"), indexes={"role": ("account", "role")}
@@ -165,7 +166,7 @@ class InlinePolicy(Record, frozen=True):
 
 
 class AccessKey(Record, frozen=True):
-    """A long-term key of a user (by its key), or of the root (user "")."""
+    """A long-term key of a user (by its id), or of the root (user "")."""
 
     spec: ClassVar[TableSpec] = TableSpec(
         "iam_access_key", key=("id",), indexes={"user": ("account", "user", "created_ms")}

@@ -19,11 +19,12 @@ def seed_root_key(tx: "Tx", account: str, access_key_id: str, secret: str, now_m
 
 def seed_user(tx: "Tx", ids: Ids, account: str, name: str, access_key_id: str, secret: str, now_ms: int) -> None:
     """Makes a user with full access and this key; an existing user keeps its policies and gets the key."""
-    key = fold(name)
-    if tx[User].get(account, key) is None:
-        tx[User].put(User(account, key, name, "/", f"AIDA{ids.base32(17)}", now_ms))
-        tx[Attachment].put(Attachment(account, FULL_ACCESS, "policy", "user", key))
-    _seed_key(tx, account, key, access_key_id, secret, now_ms)
+    user = tx[User].get(account, fold(name))
+    if user is None:
+        user = User(account, fold(name), name, "/", f"AIDA{ids.base32(17)}", now_ms)
+        tx[User].put(user)
+        tx[Attachment].put(Attachment(account, FULL_ACCESS, "policy", "user", user.id))
+    _seed_key(tx, account, user.id, access_key_id, secret, now_ms)
 
 
 def _seed_key(tx: "Tx", account: str, user: str, access_key_id: str, secret: str, now_ms: int) -> None:
