@@ -1,0 +1,192 @@
+"""GetLogEvents and FilterLogEvents: ranges of events, forward and backward.
+
+A page ends after as many events as were asked for, or 1 MB. Tokens are places between events, so a page never repeats
+nor leaves out what was there; at the end of a stream GetLogEvents returns the token that it was given.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from pilvi.core.caller import Check
+from pilvi.core.context import Context
+from pilvi.core.operation import operation
+from pilvi.services.logs import chunks, limits, patterns, tokens
+from pilvi.services.logs.chunks import Event, position
+from pilvi.services.logs.errors import InvalidParameter, ResourceNotFound
+from pilvi.services.logs.names import find_group, find_stream, group_arn, group_name, on_group
+from pilvi.services.logs.records import Chunk, LogGroup, LogStream
+from pilvi.services.logs.sweep import expiry_ms
+from pilvi.services.logs.tokens import Place
+from pilvi.services.logs.types import (
+    FilteredLogEvent,
+    FilterLogEventsRequest,
+    FilterLogEventsResponse,
+    GetLogEventsRequest,
+    GetLogEventsResponse,
+    OutputLogEvent,
+)
+
+FOREVER_MS = 2**62  # later than any event; fits a column
+HEAD_ONLY_BEFORE_MS = 1_704_067_200_000  # 2024-01-01: backward searches may not begin earlier
+
+Scan = Callable[..., Iterator[Chunk]]
+
+
+@operation("GetLogEvents", reads=True, heavy=True, check=on_group("GetLogEvents"))
+def get_log_events(ctx: Context, req: GetLogEventsRequest) -> GetLogEventsResponse:
+    """https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_GetLogEvents.html"""
+    group = find_group(ctx, group_name(ctx, req))
+    stream = find_stream(ctx, group, req["logStreamName"])
+    start_ms = _start(ctx, group, req.get("startTime", 0))
+    end_ms = min(req.get("endTime", FOREVER_MS), FOREVER_MS)
+    place = _place(req.get("nextToken"), start_ms, end_ms, forward=req.get("startFromHead", False))
+
+    def scan(**bounds: Any) -> Iterator[Chunk]:
+        return ctx.tx[Chunk].scan(stream.stream_id, **bounds)
+
+    page = list(_page(events(scan, place, start_ms, end_ms), req.get("limit", limits.PAGE_EVENTS_MAX)))
+    if place.direction == "b":
+        page.reverse()
+    forward = page[-1].position if page else _resume(place, "f", start_ms)
+    backward = page[0].position if page else _resume(place, "b", start_ms)
+    return {
+        "events": [_output(event) for event in page],
+        "nextForwardToken": tokens.place_token("f", forward),
+        "nextBackwardToken": tokens.place_token("b", backward),
+    }
+
+
+def _start(ctx: Context, group: LogGroup, wanted_ms: int) -> int:
+    return min(max(wanted_ms, expiry_ms(ctx, group)), FOREVER_MS)
+
+
+def _place(token: str | None, start_ms: int, end_ms: int, *, forward: bool) -> Place:
+    if token is not None:
+        return tokens.place_of(token)
+    return Place("f", position(start_ms)) if forward else Place("b", position(end_ms))
+
+
+def _resume(place: Place, direction: str, start_ms: int) -> int:
+    """Where an empty page goes on: where it was, but so that turning round leaves nothing out."""
+    if place.position >= position(FOREVER_MS):  # the tail of what has nothing yet: all that comes is after the start
+        return position(start_ms)
+    if place.direction == direction:
+        return place.position
+    return max(place.position - 1, 0) if direction == "f" else place.position + 1
+
+
+def events(scan: Scan, place: Place, start_ms: int, end_ms: int) -> Iterator[Event]:
+    """Events of [start_ms, end_ms) from a place on, in its direction."""
+    reach = limits.CHUNK_SPAN_MS_MAX
+    at_ms = chunks.time_of(place.position)
+    if place.direction == "f":
+        first = max(start_ms, at_ms)
+        for event in chunks.ascending(scan(start=max(first - reach, 0), end=end_ms)):
+            if event.at_ms >= end_ms:
+                return
+            if event.at_ms >= start_ms and event.position > place.position:
+                yield event
+        return
+    last = min(end_ms, at_ms + 1)
+    for event in chunks.descending(scan(start=max(start_ms - reach, 0), end=last, reverse=True)):
+        if event.at_ms < start_ms:
+            return
+        if event.at_ms < end_ms and event.position < place.position:
+            yield event
+
+
+def _page(found: Iterable[Event], most: int) -> Iterator[Event]:
+    size = 0
+    for count, event in enumerate(found, start=1):
+        size += chunks.weight(event.message)
+        if size > limits.PAGE_BYTES_MAX and count > 1:
+            return
+        yield event
+        if count >= most:
+            return
+
+
+def _output(event: Event) -> OutputLogEvent:
+    return {"timestamp": event.at_ms, "message": event.message, "ingestionTime": event.chunk.ingested_ms}
+
+
+# -- the whole group -----------------------------------------------------------------------------------------------------
+
+
+def filter_check(ctx: Context, req: FilterLogEventsRequest) -> Check:
+    return Check("logs:FilterLogEvents", f"{group_arn(ctx.account, ctx.region, group_name(ctx, req))}:log-stream:")
+
+
+@operation("FilterLogEvents", reads=True, heavy=True, check=filter_check)
+def filter_log_events(ctx: Context, req: FilterLogEventsRequest) -> FilterLogEventsResponse:
+    """https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html
+
+    A search that has looked at enough events answers with what it found and a token, perhaps with nothing.
+    """
+    if "logStreamNames" in req and "logStreamNamePrefix" in req:
+        raise InvalidParameter("logStreamNames and logStreamNamePrefix are mutually exclusive parameters.")
+    matches = patterns.compile_pattern(req.get("filterPattern", ""))
+    group = find_group(ctx, group_name(ctx, req))
+    start_ms = _start(ctx, group, req.get("startTime", 0))
+    end_ms = min(req.get("endTime", FOREVER_MS) + 1, FOREVER_MS)
+    forward = req.get("startFromHead", True)
+    if not forward and req.get("startTime", 0) < HEAD_ONLY_BEFORE_MS:
+        raise InvalidParameter("startFromHead can be false only with a startTime on or after 2024-01-01T00:00:00Z.")
+    place = _place(req.get("nextToken"), start_ms, end_ms, forward=forward)
+    found = events(_scan_of(ctx, group, req), place, start_ms, end_ms)
+    page, resume = search(found, matches, req.get("limit", limits.PAGE_EVENTS_MAX))
+    result: FilterLogEventsResponse = {"events": [_filtered(event) for event in page], "searchedLogStreams": []}
+    if resume is not None:
+        result["nextToken"] = tokens.place_token(place.direction, resume)
+    return result
+
+
+def search(found: Iterator[Event], matches: Callable[[str], bool], most: int) -> tuple[list[Event], int | None]:
+    """The matching events of one page, and the position to go on from, if there may be more."""
+    page: list[Event] = []
+    size = 0
+    last = 0
+    for count, event in enumerate(found):
+        if len(page) >= most or count >= limits.SEARCH_EVENTS_MAX:
+            return page, last
+        if matches(event.message):
+            size += chunks.weight(event.message)
+            if page and size > limits.PAGE_BYTES_MAX:
+                return page, last
+            page.append(event)
+        last = event.position
+    return page, None
+
+
+def _scan_of(ctx: Context, group: LogGroup, req: FilterLogEventsRequest) -> Scan:
+    """Chunks of the streams that were asked for; those of deleted streams are passed over until they are swept."""
+    names = req.get("logStreamNames")
+    prefix = req.get("logStreamNamePrefix", "")
+    if names is not None:
+        for name in names:
+            if ctx.tx[LogStream].get(group.group_id, name) is None:
+                raise ResourceNotFound("The specified log stream does not exist.")
+    alive: dict[int, bool] = {}
+
+    def wanted(chunk: Chunk) -> bool:
+        if (names is not None and chunk.stream not in names) or not chunk.stream.startswith(prefix):
+            return False
+        if chunk.stream_id not in alive:
+            stream = ctx.tx[LogStream].get(group.group_id, chunk.stream)
+            alive[chunk.stream_id] = stream is not None and stream.stream_id == chunk.stream_id
+        return alive[chunk.stream_id]
+
+    def scan(**bounds: Any) -> Iterator[Chunk]:
+        return filter(wanted, ctx.tx[Chunk].scan(group.group_id, index="group", **bounds))
+
+    return scan
+
+
+def _filtered(event: Event) -> FilteredLogEvent:
+    return {
+        "logStreamName": event.chunk.stream,
+        "timestamp": event.at_ms,
+        "message": event.message,
+        "ingestionTime": event.chunk.ingested_ms,
+        "eventId": f"{event.position:056d}",
+    }
