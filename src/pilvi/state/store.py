@@ -149,13 +149,20 @@ class OpenBlob(Protocol):
 
     Attributes:
         data: the bytes asked for, when they are small or live in the store; else None, and `fd`/`offset`/`length`
-            say where in an open file they are.
+            say where in a file they are. It is opened when `fd` is first asked for.
     """
 
-    data: bytes | None
-    fd: int
-    offset: int
-    length: int
+    @property
+    def data(self) -> bytes | None: ...
+
+    @property
+    def fd(self) -> int: ...
+
+    @property
+    def offset(self) -> int: ...
+
+    @property
+    def length(self) -> int: ...
 
     def close(self) -> None: ...
 
@@ -178,7 +185,7 @@ class Store(Protocol):
     def stage(self) -> "Stage":
         """Begins receiving a body."""
 
-    def open(self, tx: Tx, segment: Segment) -> OpenBlob:
+    def open_blob(self, tx: Tx, segment: Segment) -> OpenBlob:
         """Opens a part of a blob inside the snapshot that found it."""
 
     def close(self) -> None:

@@ -1,0 +1,217 @@
+"""How a type of record lies in SQL: its columns, its statements, and the two functions between a record and a row.
+
+Everything is worked out once per type when the store opens; statements are text from then on, and the functions are
+compiled from source made of the record's own field names, as dataclasses do.
+
+    class Object(Record):                          CREATE TABLE s3_object (
+        spec = TableSpec("s3_object",                  "bucket" TEXT NOT NULL, "key" TEXT NOT NULL,
+            key=("bucket", "key"))                     "doc" TEXT NOT NULL,
+        bucket: str; key: str; size: int               PRIMARY KEY ("bucket", "key")) WITHOUT ROWID
+"""
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from msgspec import inspect as shapes
+
+from pilvi.state.store import Record
+
+R = TypeVar("R", bound=Record)
+Row = tuple[Any, ...]
+
+DOCUMENT = "doc"
+_SQL_TYPES = {str: "TEXT", int: "INTEGER", bool: "INTEGER", bytes: "BLOB"}
+
+
+class Column(msgspec.Struct, frozen=True):
+    """A field with an SQL column of its own."""
+
+    name: str
+    kind: type
+
+    @property
+    def sql(self) -> str:
+        return f"{quote(self.name)} {_SQL_TYPES[self.kind]} NOT NULL"
+
+
+class AccessPath:
+    """An ordered way through a table: the key, or an index followed by what the key adds to it."""
+
+    def __init__(self, table: str, index: str, fields: tuple[str, ...], selected: str) -> None:
+        self.index = index
+        self.fields = fields
+        self._table = table
+        self._selected = selected
+        self._scans: dict[tuple[int, int, int, int, bool], str] = {}
+        self._counts: dict[int, str] = {}
+
+    def scan(self, prefix: int, start: int, after: int, end: int, reverse: bool) -> str:
+        """The statement for so many leading values, and bounds of so many fields (0: none). Bind them in this order."""
+        form = (prefix, start, after, end, reverse)
+        found = self._scans.get(form)
+        if found is None:
+            found = self._scans[form] = self._scan(*form)
+        return found
+
+    def count(self, prefix: int) -> str:
+        found = self._counts.get(prefix)
+        if found is None:
+            where = self._where([self._equal(prefix)])
+            found = self._counts[prefix] = f"SELECT count(*) FROM {quote(self._table)}{where}"
+        return found
+
+    def _scan(self, prefix: int, start: int, after: int, end: int, reverse: bool) -> str:
+        where = self._where([
+            self._equal(prefix),
+            self._bound(prefix, start, ">="),
+            self._bound(prefix, after, ">"),
+            self._bound(prefix, end, "<"),
+        ])
+        direction = " DESC" if reverse else ""
+        order = ", ".join(quote(field) + direction for field in self.fields[prefix:])
+        ordered = f" ORDER BY {order}" if order else ""
+        return f"SELECT {self._selected} FROM {quote(self._table)}{where}{ordered} LIMIT ?"
+
+    def _equal(self, prefix: int) -> str:
+        if prefix > len(self.fields):
+            raise TypeError(f"{self._table}: {prefix} leading values for {self.fields}")
+        return " AND ".join(f"{quote(field)} = ?" for field in self.fields[:prefix])
+
+    def _bound(self, prefix: int, length: int, operator: str) -> str:
+        if length == 0:
+            return ""
+        fields = self.fields[prefix : prefix + length]
+        if len(fields) < length:
+            raise TypeError(f"{self._table}: a bound of {length} values after {prefix} of {self.fields}")
+        if length == 1:
+            return f"{quote(fields[0])} {operator} ?"
+        names = ", ".join(map(quote, fields))
+        return f"({names}) {operator} ({', '.join('?' * length)})"
+
+    def _where(self, conditions: list[str]) -> str:
+        given = [condition for condition in conditions if condition]
+        return f" WHERE {' AND '.join(given)}" if given else ""
+
+
+class Layout(Generic[R]):
+    """A type of record, in SQL.
+
+    Attributes:
+        columns: key fields first, in key order, then the other index fields.
+        dump: the row of a record (columns, then the document).
+        load: the record of a row; raises msgspec.ValidationError when the document does not fit the type.
+        paths: index name ("" for the key) -> access path.
+    """
+
+    def __init__(self, record: type[R]) -> None:
+        spec = record.spec
+        self.record = record
+        self.table = spec.name
+        self.version = spec.version
+        self.key = spec.key
+        fields = {field.name: field for field in msgspec.structs.fields(record)}
+        names = list(dict.fromkeys([*spec.key, *(name for index in spec.indexes.values() for name in index)]))
+        self.columns = tuple(Column(name, _kind(record, fields, name)) for name in names)
+        body = _body(record, [field for name, field in fields.items() if name not in names])
+        self.dump, self.load = _compile(record, self.columns, body)
+        self._write_statements(names)
+        self.paths = {"": AccessPath(self.table, "", spec.key, self.selected)}
+        for index, leading in spec.indexes.items():
+            path = tuple(dict.fromkeys([*leading, *spec.key]))
+            self.paths[index] = AccessPath(self.table, index, path, self.selected)
+
+    def _write_statements(self, names: list[str]) -> None:
+        table, key = quote(self.table), ", ".join(map(quote, self.key))
+        columns = [*map(quote, names), quote(DOCUMENT)]
+        self.selected = ", ".join(columns)
+        into = f"{table} ({self.selected}) VALUES ({', '.join('?' * len(columns))})"
+        where = " AND ".join(f"{quote(name)} = ?" for name in self.key)
+        changes = ", ".join(f"{column} = excluded.{column}" for column in columns[len(self.key) :])
+        self.get = f"SELECT {self.selected} FROM {table} WHERE {where}"
+        self.put = f"INSERT INTO {into} ON CONFLICT ({key}) DO UPDATE SET {changes}"
+        self.add = f"INSERT INTO {into} ON CONFLICT ({key}) DO NOTHING"
+        self.delete = f"DELETE FROM {table} WHERE {where}"
+
+    def create(self, table: str = "") -> str:
+        """The statement that makes the table (under another name, to rebuild it)."""
+        columns = ", ".join(column.sql for column in self.columns)
+        key = ", ".join(map(quote, self.key))
+        name = quote(table or self.table)
+        return f"CREATE TABLE {name} ({columns}, {quote(DOCUMENT)} TEXT NOT NULL, PRIMARY KEY ({key})) WITHOUT ROWID"
+
+    def create_indexes(self) -> dict[str, str]:
+        """SQL name -> the statement that makes it."""
+        found = {}
+        for index, path in self.paths.items():
+            if index:
+                name = f"{self.table}__{index}"
+                fields = ", ".join(map(quote, path.fields))
+                found[name] = f"CREATE INDEX {quote(name)} ON {quote(self.table)} ({fields})"
+        return found
+
+
+def quote(name: str) -> str:
+    """An SQL identifier. Names come from our own record types only."""
+    assert '"' not in name, name
+    return f'"{name}"'
+
+
+def _kind(record: type[Record], fields: dict[str, msgspec.structs.FieldInfo], name: str) -> type:
+    if name not in fields:
+        raise TypeError(f"{record.__name__}: spec names {name!r}, which is no field")
+    match shapes.type_info(fields[name].type):
+        case shapes.StrType():
+            return str
+        case shapes.BoolType():
+            return bool
+        case shapes.IntType():
+            return int
+        case shapes.BytesType():
+            return bytes
+        case shapes.LiteralType(values=values) if all(isinstance(value, str) for value in values):
+            return str
+        case shapes.LiteralType(values=values) if all(isinstance(value, int) for value in values):
+            return int
+        case _:
+            raise TypeError(f"{record.__name__}.{name}: key and index fields are str, int, bool or bytes")
+
+
+def _body(record: type[Record], fields: list[msgspec.structs.FieldInfo]) -> type[msgspec.Struct]:
+    """The struct of what lies in the document: the fields without a column, with their defaults."""
+    described = [
+        (
+            field.name,
+            field.type,
+            msgspec.field(default=field.default, default_factory=field.default_factory),  # type: ignore[call-overload]
+        )
+        for field in fields
+    ]
+    return msgspec.defstruct(f"{record.__name__}Body", described, frozen=True, kw_only=True)
+
+
+def _compile(
+    record: type[R], columns: tuple[Column, ...], body: type[msgspec.Struct]
+) -> tuple[Callable[[R], Row], Callable[[Row], R]]:
+    rest = body.__struct_fields__
+    row = "".join(f"r.{column.name}, " for column in columns)
+    document = f"encode(Body({', '.join(f'{name}=r.{name}' for name in rest)})).decode()"
+    positions = {column.name: _restored(column, at) for at, column in enumerate(columns)}
+    values = {name: positions.get(name, f"b.{name}") for name in record.__struct_fields__}
+    made = ", ".join(f"{name}={value}" for name, value in values.items())
+    names: dict[str, Any] = {
+        "Record": record,
+        "Body": body,
+        "encode": msgspec.json.Encoder().encode,
+        "decode": msgspec.json.Decoder(body).decode,
+    }
+    source = (
+        f"def dump(r): return ({row}{document})\n"
+        f"def load(row):\n b = decode(row[{len(columns)}])\n return Record({made})\n"
+    )
+    exec(compile(source, f"<layout of {record.__name__}>", "exec"), names)  # noqa: S102 - source of our own field names
+    return names["dump"], names["load"]
+
+
+def _restored(column: Column, at: int) -> str:
+    return f"bool(row[{at}])" if column.kind is bool else f"row[{at}]"

@@ -1,0 +1,190 @@
+"""The store in one folder of one machine.
+
+    data.db (+ -wal, -shm)   every record, the outbox, blobs up to 256 KiB
+    blobs/, staging/         larger blobs, and those on their way in
+    lock                     held while open; says by which process
+
+Durable means: in the write-ahead log, with fsync, before anyone is told. SQLite's own recovery does the rest.
+"""
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from pilvi.core.clock import Clock
+from pilvi.core.effects import Segment
+from pilvi.state.connection import Session, open_reader, open_writer
+from pilvi.state.disk import Disk
+from pilvi.state.errors import UnusableData
+from pilvi.state.files import BlobFiles
+from pilvi.state.layout import Layout
+from pilvi.state.lock import FolderLock
+from pilvi.state.migrate import migrate
+from pilvi.state.sequences import Sequences
+from pilvi.state.stage import BodyStage
+from pilvi.state.store import Attempt as Work
+from pilvi.state.store import Done, OpenBlob, OutboxEntry, Record, Tx
+from pilvi.state.transaction import Attempt, Sessions, Snapshot, Transaction
+from pilvi.state.writer import Deliver, Delivered, Writer
+
+log = logging.getLogger("pilvi.state")
+
+T = TypeVar("T")
+Listener = Callable[[frozenset[str]], None]
+
+FILE = "data.db"
+READERS_RESTING_MAX = 8
+IDLE_SECONDS_MAX = 3_600.0  # of a body that is being received, until the sweep takes it for abandoned
+
+
+class SqliteStore:
+    """See the Store protocol. Make one with `open`."""
+
+    def __init__(
+        self,
+        writer: Session,
+        path: Path,
+        layouts: dict[type[Record], Layout[Any]],
+        files: BlobFiles,
+        lock: FolderLock,
+        clock: Clock,
+        deliver: Deliver,
+    ) -> None:
+        self._session = writer
+        self._layouts = layouts
+        self._files = files
+        self._lock = lock
+        self._clock = clock
+        self._listeners: tuple[Listener, ...] = ()
+        self._sequences = Sequences()
+        self._readers = Sessions(lambda: open_reader(path), READERS_RESTING_MAX)
+        self._writer = Writer(writer, self._attempt, files.committed, self._announce, deliver)
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        records: Iterable[type[Record]],
+        *,
+        clock: Clock,
+        deliver: Deliver | None = None,
+        disk: Disk | None = None,
+    ) -> Self:
+        """Opens the folder, making or upgrading what is in it, and removes what a crash left over.
+
+        Args:
+            deliver: takes what is to be told after a commit, to tell it elsewhere (an event loop) by `tell`; without
+                it the writer's thread tells.
+            disk: the file operations of large blobs.
+
+        Raises:
+            FolderInUse: another process has it.
+            NewerData: a newer pilvi wrote it.
+            UnusableData: it is not pilvi's, or damaged.
+        """
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        layouts = {record: Layout(record) for record in dict.fromkeys([*records, OutboxEntry])}
+        lock = FolderLock(folder)
+        try:
+            writer = _open_database(folder / FILE, layouts.values())
+            files = BlobFiles(folder, disk or Disk())
+            store = cls(writer, folder / FILE, layouts, files, lock, clock, deliver or tell)
+        except BaseException:
+            lock.release()
+            raise
+        store.sweep()
+        return store
+
+    def read(self) -> Snapshot:
+        return Snapshot(self._layouts, self._files, self._readers)
+
+    def write(self, attempt: Work[T]) -> T:
+        assert not self._writer.on_thread(), "an attempt cannot wait for another one"
+        answer = _Answer()
+        self._writer.submit(attempt, answer.set, direct=True)
+        result: T = answer.wait()
+        return result
+
+    def submit(self, attempt: Work[Any], done: Done) -> None:
+        self._writer.submit(attempt, done)
+
+    def on_commit(self, listener: Listener) -> None:
+        self._listeners += (listener,)
+
+    def stage(self) -> BodyStage:
+        return BodyStage(self._files)
+
+    def open_blob(self, tx: Tx, segment: Segment) -> OpenBlob:
+        assert isinstance(tx, Transaction)
+        return tx.blobs.open(segment)
+
+    def sweep(self) -> int:
+        """Removes files that a crash, or a client that went away, left behind; how many."""
+        removed = self._files.sweep_staging(IDLE_SECONDS_MAX)
+        for shelf in self._files.shelves():
+            removed += self._files.sweep(self.write(lambda tx, shelf=shelf: tx.blobs.rowless(shelf)), IDLE_SECONDS_MAX)
+        return removed
+
+    def close(self) -> None:
+        self._writer.close()
+        self._readers.close()
+        self._session.close()
+        self._lock.release()
+
+    def _attempt(self, guarded: bool) -> Attempt:
+        return Attempt(self._session, self._layouts, self._files, self._sequences, self._clock, guarded=guarded)
+
+    def _announce(self, topics: frozenset[str]) -> None:
+        for listener in self._listeners:
+            listener(topics)
+
+
+def tell(answers: Iterable[Delivered]) -> None:
+    """Calls each `done`; one that raises harms no other."""
+    for done, result, error in answers:
+        try:
+            done(result, error)
+        except Exception:
+            log.exception("an answer could not be handed over")
+
+
+def _open_database(path: Path, layouts: Iterable[Layout[Any]]) -> Session:
+    try:
+        session = open_writer(path)
+    except sqlite3.DatabaseError as error:
+        raise UnusableData(f"{path} cannot be opened: {error}") from error
+    try:
+        migrate(session.connection, layouts)
+    except sqlite3.DatabaseError as error:
+        session.close()
+        raise UnusableData(f"{path} cannot be used: {error}") from error
+    except BaseException:
+        session.close()
+        raise
+    path.chmod(0o600)
+    return session
+
+
+class _Answer:
+    """What a thread waits for."""
+
+    __slots__ = ("_error", "_ready", "_result")
+
+    def __init__(self) -> None:
+        self._ready = threading.Lock()
+        self._ready.acquire()
+        self._result: Any = None
+        self._error: BaseException | None = None
+
+    def set(self, result: Any, error: BaseException | None) -> None:
+        self._result, self._error = result, error
+        self._ready.release()
+
+    def wait(self) -> Any:
+        self._ready.acquire()
+        if self._error is not None:
+            raise self._error
+        return self._result

@@ -1,0 +1,72 @@
+"""A request body on its way in: in memory while it is small, then a file under staging/."""
+
+from collections.abc import Mapping
+
+from pilvi.core.effects import Staged
+from pilvi.state.files import BlobFiles
+
+INLINE_BYTES_MAX = 256 * 1024  # larger blobs are files: below it, one commit is cheaper than file, rename and syncs
+PIECE_BYTES = 256 * 1024  # of a write to the file
+SMALL_WRITE_BYTES = 64 * 1024  # what an event loop hands over at once
+
+
+class BodyStage:
+    """See the Stage protocol."""
+
+    __slots__ = ("_buffered", "_fd", "_files", "_name", "_pieces", "_size")
+
+    def __init__(self, files: BlobFiles) -> None:
+        self._files = files
+        self._pieces: list[bytes] = []
+        self._buffered = 0
+        self._size = 0
+        self._name = ""
+        self._fd = -1
+
+    @property
+    def in_memory(self) -> bool:
+        return not self._name and self._size + SMALL_WRITE_BYTES <= INLINE_BYTES_MAX
+
+    def write(self, data: bytes) -> None:
+        self._pieces.append(data)
+        self._buffered += len(data)
+        self._size += len(data)
+        if self._buffered >= PIECE_BYTES and self._size > INLINE_BYTES_MAX:
+            self._flush()
+
+    def finish(self, digests: Mapping[str, bytes], trailers: Mapping[str, str]) -> Staged:
+        if self._size <= INLINE_BYTES_MAX:
+            data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+            return Staged(self._size, digests, data=bytes(data), trailers=trailers)
+        self._flush()
+        disk = self._files.disk
+        try:
+            disk.sync(self._fd)
+            self._close()
+            path = self._files.settle(self._name)
+        except BaseException:
+            self.abort()
+            raise
+        return Staged(self._size, digests, path=str(path), trailers=trailers)
+
+    def abort(self) -> None:
+        self._pieces.clear()
+        if self._name:
+            self._close()
+            self._files.abandon(self._name)
+
+    def _flush(self) -> None:
+        try:
+            if not self._name:
+                self._name, self._fd = self._files.begin()
+            self._files.disk.write(self._fd, self._pieces)
+        except BaseException:
+            self.abort()
+            raise
+        self._pieces.clear()
+        self._buffered = 0
+
+    def _close(self) -> None:
+        if self._fd >= 0:
+            fd, self._fd = self._fd, -1
+            self._files.disk.close(fd)

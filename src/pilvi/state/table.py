@@ -1,0 +1,64 @@
+"""The records of one type inside one transaction."""
+
+import sqlite3
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from pilvi.state.layout import Layout
+from pilvi.state.store import Bound, Key, Record
+
+if TYPE_CHECKING:
+    from pilvi.state.transaction import Transaction
+
+R = TypeVar("R", bound=Record)
+
+
+class SqliteTable(Generic[R]):
+    __slots__ = ("_layout", "_tx")
+
+    def __init__(self, tx: "Transaction", layout: Layout[R]) -> None:
+        self._tx = tx
+        self._layout = layout
+
+    def get(self, *key: Key) -> R | None:
+        layout = self._layout
+        row = self._tx.execute(layout.get, key).fetchone()
+        return None if row is None else layout.load(row)
+
+    def put(self, record: R) -> None:
+        layout = self._layout
+        self._tx.change(layout.put, layout.dump(record))
+
+    def add(self, record: R) -> bool:
+        layout = self._layout
+        return self._tx.change(layout.add, layout.dump(record)).rowcount == 1
+
+    def delete(self, *key: Key) -> bool:
+        return self._tx.change(self._layout.delete, key).rowcount == 1
+
+    def scan(
+        self,
+        *prefix: Key,
+        index: str = "",
+        start: Bound | None = None,
+        after: Bound | None = None,
+        end: Bound | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+    ) -> Iterator[R]:
+        """As the protocol says. In a writing transaction, records changed during the scan may be seen as they were."""
+        first, above, below = _values(start), _values(after), _values(end)
+        path = self._layout.paths[index]
+        sql = path.scan(len(prefix), len(first), len(above), len(below), reverse)
+        cursor: sqlite3.Cursor = self._tx.scan(sql, (*prefix, *first, *above, *below, -1 if limit is None else limit))
+        return map(self._layout.load, cursor)
+
+    def count(self, *prefix: Key, index: str = "") -> int:
+        found: int = self._tx.execute(self._layout.paths[index].count(len(prefix)), prefix).fetchone()[0]
+        return found
+
+
+def _values(bound: Bound | None) -> tuple[Key, ...]:
+    if bound is None:
+        return ()
+    return bound if isinstance(bound, tuple) else (bound,)

@@ -1,0 +1,285 @@
+"""Transactions: snapshots for readers, and attempts of the writer.
+
+What a transaction can do is a handful of bound functions. When it ends they are replaced by one that raises, so a table
+or a scan that outlives its transaction cannot touch a later one.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from types import TracebackType
+from typing import Any, NoReturn, Self, TypeVar
+
+from pilvi.core.clock import Clock
+from pilvi.state.blobs import SqliteBlobs
+from pilvi.state.connection import Session
+from pilvi.state.errors import ReadOnly, TransactionOver
+from pilvi.state.files import BlobFiles
+from pilvi.state.layout import Layout
+from pilvi.state.sequences import Sequences
+from pilvi.state.store import OutboxEntry, Record, Table
+from pilvi.state.table import SqliteTable
+
+R = TypeVar("R", bound=Record)
+
+Layouts = Mapping[type[Record], Layout[Any]]
+Execute = Callable[..., sqlite3.Cursor]
+
+OUTBOX_IDS = "outbox"
+
+
+def over(*_: Any) -> NoReturn:
+    raise TransactionOver("this transaction has ended")
+
+
+def read_only(*_: Any) -> NoReturn:
+    raise ReadOnly("a snapshot changes nothing: use a writing transaction")
+
+
+class Transaction:
+    """What snapshots and attempts have in common.
+
+    Attributes:
+        execute: runs a statement that yields at most one row.
+        change: runs a statement that changes something.
+    """
+
+    __slots__ = ("_blobs", "_layouts", "_scans", "_session", "change", "execute", "files")
+
+    def __init__(self, layouts: Layouts, files: BlobFiles) -> None:
+        self._layouts = layouts
+        self._scans: list[sqlite3.Cursor] | None = None
+        self._blobs: SqliteBlobs | None = None
+        self.files = files
+        self.execute: Execute = over
+        self.change: Execute = over
+
+    def __getitem__(self, record: type[R]) -> Table[R]:
+        return SqliteTable(self, self._layouts[record])
+
+    @property
+    def blobs(self) -> SqliteBlobs:
+        found = self._blobs
+        if found is None:
+            found = self._blobs = SqliteBlobs(self)
+        return found
+
+    def scan(self, sql: str, values: tuple[Any, ...]) -> sqlite3.Cursor:
+        if self.execute is over:
+            over()
+        cursor = self._session.connection.cursor()
+        if self._scans is None:
+            self._scans = []
+        self._scans.append(cursor)
+        return cursor.execute(sql, values)
+
+    def claim(self, file: str) -> None:
+        read_only()
+
+    def doom(self, file: str) -> None:
+        read_only()
+
+    def next_id(self, sequence: str) -> int:
+        read_only()
+
+    def publish(self, topic: str, body: bytes, *, due_ms: int = 0, key: str = "") -> int:
+        read_only()
+
+    def notify(self, topic: str) -> None:
+        read_only()
+
+    def _end(self) -> None:
+        """An unfinished scan would keep the snapshot, and with it the write-ahead log, alive."""
+        self.execute = self.change = over
+        if self._scans is not None:
+            for cursor in self._scans:
+                cursor.close()
+
+
+class Snapshot(Transaction):
+    """A reading transaction; begins when entered."""
+
+    __slots__ = ("_pool", "_ticket")
+
+    def __init__(self, layouts: Layouts, files: BlobFiles, pool: "Sessions") -> None:
+        super().__init__(layouts, files)
+        self._pool = pool
+
+    def __enter__(self) -> Self:
+        self._ticket = self.files.enter()
+        try:
+            session = self._session = self._pool.take()
+            session.execute("BEGIN")
+        except BaseException:
+            self.files.leave(self._ticket)
+            raise
+        self.execute = session.execute
+        self.change = read_only
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+        try:
+            self._session.execute("COMMIT")
+        except sqlite3.Error:
+            self._session.close()
+            raise
+        finally:
+            self.files.leave(self._ticket)
+        self._pool.give(self._session)
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+class Sessions:
+    """Reader connections at rest, the warmest on top."""
+
+    def __init__(self, make: Callable[[], Session], resting_max: int) -> None:
+        self._make = make
+        self._resting_max = resting_max
+        self._resting: list[Session] = []
+        self._closed = False
+
+    def take(self) -> Session:
+        try:
+            return self._resting.pop()
+        except IndexError:
+            return self._make()
+
+    def give(self, session: Session) -> None:
+        if self._closed or len(self._resting) >= self._resting_max:
+            session.close()
+        else:
+            self._resting.append(session)
+
+    def close(self) -> None:
+        self._closed = True
+        while self._resting:
+            self._resting.pop().close()
+
+
+class Attempt(Transaction):
+    """A writing transaction: one attempt inside the writer's batch.
+
+    Its savepoint is opened before its first change, and only when the batch already holds changes of others: an
+    attempt that merely looks, or that is alone, pays nothing for being undoable.
+
+    Attributes:
+        changed: whether it changed anything.
+        topics, claimed, doomed: what is to happen outside of the database once it is durable.
+    """
+
+    __slots__ = ("_clock", "_guarded", "_sequences", "changed", "claimed", "doomed", "topics")
+
+    def __init__(
+        self,
+        session: Session,
+        layouts: Layouts,
+        files: BlobFiles,
+        sequences: Sequences,
+        clock: Clock,
+        *,
+        guarded: bool,
+    ) -> None:
+        super().__init__(layouts, files)
+        self._session = session
+        self._sequences = sequences
+        self._clock = clock
+        self._guarded = guarded
+        self.changed = False
+        self.topics: list[str] = []
+        self.claimed: list[str] = []
+        self.doomed: list[str] = []
+        self.execute = session.execute
+        self.change = self._first_change
+
+    def _first_change(self, sql: str, values: tuple[Any, ...]) -> sqlite3.Cursor:
+        self._begin_changes()
+        return self._session.execute(sql, values)
+
+    def _begin_changes(self) -> None:
+        if not self.changed:
+            if self._guarded:
+                self._session.execute("SAVEPOINT attempt")
+            self.changed = True
+            self.change = self._session.execute
+
+    def next_id(self, sequence: str) -> int:
+        return self._sequences.next(self, sequence)
+
+    def publish(self, topic: str, body: bytes, *, due_ms: int = 0, key: str = "") -> int:
+        entry = OutboxEntry(
+            id=self.next_id(OUTBOX_IDS),
+            topic=topic,
+            key=key,
+            due_ms=due_ms or self._clock.now_ms(),
+            created_ms=self._clock.now_ms(),
+            attempts=0,
+            body=body,
+        )
+        self[OutboxEntry].put(entry)
+        self.topics.append(topic)
+        return entry.id
+
+    def notify(self, topic: str) -> None:
+        if self.execute is over:
+            over()
+        self.topics.append(topic)
+
+    def claim(self, file: str) -> None:
+        self.files.claim(file)
+        self.claimed.append(file)
+
+    def doom(self, file: str) -> None:
+        self.doomed.append(file)
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        self._begin_changes()
+        self._session.execute("SAVEPOINT part")
+        before = (len(self.topics), len(self.claimed), len(self.doomed))
+        try:
+            yield
+        except BaseException:
+            self._undo_part(*before)
+            raise
+        self._session.execute("RELEASE part")
+
+    def _undo_part(self, topics: int, claimed: int, doomed: int) -> None:
+        self._sequences.forget()
+        for file in self.claimed[claimed:]:
+            self.files.unclaim(file)
+        del self.topics[topics:], self.claimed[claimed:], self.doomed[doomed:]
+        if self._session.connection.in_transaction:  # a full disk undoes everything by itself
+            self._session.execute("ROLLBACK TO part")
+            self._session.execute("RELEASE part")
+
+    def keep(self) -> None:
+        """Ends it; its changes become part of the batch."""
+        self._end()
+        if self.changed and self._guarded:
+            self._session.execute("RELEASE attempt")
+
+    def undo(self) -> None:
+        """Ends it; the batch is as if it had never been."""
+        self._end()
+        self.forget()
+        connection, execute = self._session.connection, self._session.execute
+        if not self.changed or not connection.in_transaction:
+            return
+        if self._guarded:
+            execute("ROLLBACK TO attempt")
+            execute("RELEASE attempt")
+        else:
+            execute("ROLLBACK")
+            execute("BEGIN IMMEDIATE")
+
+    def forget(self) -> None:
+        """What would have happened outside of the database will not."""
+        self._sequences.forget()
+        for file in self.claimed:
+            self.files.unclaim(file)
+        self.topics, self.claimed, self.doomed = [], [], []

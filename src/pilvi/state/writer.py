@@ -1,0 +1,233 @@
+"""The one writer: attempts queue up, run one after the other, share one COMMIT, and are answered after it.
+
+    submit ->  | a b c d |  ->  BEGIN IMMEDIATE   a   b   c   d   COMMIT (one fsync)   -> deliver [a b c d topics]
+                                                      |
+                                                      undone alone, if it raises
+
+While a commit waits for the disk, the next attempts gather: the busier the store, the more of them share the wait.
+"""
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple
+
+from pilvi.core.errors import ServiceUnavailable
+from pilvi.state.connection import Session
+from pilvi.state.errors import Conflict
+from pilvi.state.store import Attempt as Work
+from pilvi.state.store import Done
+from pilvi.state.transaction import Attempt
+
+log = logging.getLogger("pilvi.state")
+
+BATCH_MAX = 512  # attempts that share a commit
+TRIES_MAX = 3  # of an attempt that conflicts with somebody else's
+
+Delivered = tuple[Done, Any, BaseException | None]
+Deliver = Callable[[Sequence[Delivered]], None]
+
+
+class Job(NamedTuple):
+    """An attempt in the queue. `direct`: its `done` is called on the writer's thread, not delivered."""
+
+    work: Work[Any]
+    done: Done
+    direct: bool
+
+
+class Writer:
+    """Runs the queue on a thread of its own."""
+
+    def __init__(
+        self,
+        session: Session,
+        begin: Callable[[bool], Attempt],
+        committed: Callable[[list[str], list[str]], None],
+        announce: Callable[[frozenset[str]], None],
+        deliver: Deliver,
+    ) -> None:
+        self._session = session
+        self._begin = begin
+        self._committed = committed
+        self._announce = announce
+        self._deliver = deliver
+        self._queue: SimpleQueue[Job | None] = SimpleQueue()
+        self._closing = threading.Lock()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="pilvi-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Work[Any], done: Done, *, direct: bool = False) -> None:
+        with self._closing:
+            if not self._closed:
+                self._queue.put(Job(work, done, direct))
+                return
+        done(None, ServiceUnavailable("The store is closed."))
+
+    def on_thread(self) -> bool:
+        return threading.current_thread() is self._thread
+
+    def close(self) -> None:
+        """Finishes what is queued."""
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            job = self._queue.get()
+            if job is None:
+                return
+            batch = Batch(self._session, self._begin)
+            open_ended = self._fill(batch, job)
+            batch.commit()
+            self._finish(batch)
+            if not open_ended:
+                return
+
+    def _fill(self, batch: "Batch", job: Job) -> bool:
+        """Runs attempts until the queue is empty; whether more may come."""
+        while True:
+            batch.run(job)
+            if len(batch.answers) >= BATCH_MAX:
+                return True
+            try:
+                following = self._queue.get_nowait()
+            except Empty:
+                return True
+            if following is None:
+                return False
+            job = following
+
+    def _finish(self, batch: "Batch") -> None:
+        answers: list[Delivered] = []
+        if batch.changed:
+            self._committed(batch.claimed, batch.doomed)
+        for job, result, error in batch.answers:
+            if job.direct:
+                job.done(result, error)
+            else:
+                answers.append((job.done, result, error))
+        if batch.topics:
+            topics = frozenset(batch.topics)
+            answers.append((lambda *_: self._announce(topics), None, None))
+        if answers:
+            try:
+                self._deliver(answers)
+            except Exception:
+                log.exception("answers could not be delivered")
+
+
+class Batch:
+    """Attempts that share a transaction."""
+
+    def __init__(self, session: Session, begin: Callable[[bool], Attempt]) -> None:
+        self._execute = session.execute
+        self._connection = session.connection
+        self._begin = begin
+        self._failure: BaseException | None = None
+        self._kept: list[Attempt] = []
+        self.answers: list[tuple[Job, Any, BaseException | None]] = []
+        self.changed = False
+        self._start()
+
+    @property
+    def topics(self) -> list[str]:
+        return [topic for attempt in self._kept for topic in attempt.topics]
+
+    @property
+    def claimed(self) -> list[str]:
+        return [file for attempt in self._kept for file in attempt.claimed]
+
+    @property
+    def doomed(self) -> list[str]:
+        return [file for attempt in self._kept for file in attempt.doomed]
+
+    def run(self, job: Job) -> None:
+        """One attempt, again when it conflicts."""
+        for tried in range(1, TRIES_MAX + 1):
+            if self._failure is not None:
+                self.answers.append((job, None, self._failure))
+                return
+            result, error = self._try(job.work)
+            if not _is_conflict(error) or tried == TRIES_MAX:
+                self.answers.append((job, result, _outward(error)))
+                return
+
+    def commit(self) -> None:
+        """Makes it durable, or gives every attempt the same failure."""
+        if self._failure is None:
+            try:
+                self._execute("COMMIT")
+            except sqlite3.Error as error:
+                self._fail(error)
+        if self._failure is not None:
+            self.answers = [(job, None, self._failure) for job, _, _ in self.answers]
+
+    def _start(self) -> None:
+        for tried in range(1, TRIES_MAX + 1):
+            try:
+                self._execute("BEGIN IMMEDIATE")
+            except sqlite3.Error as error:
+                if not _is_conflict(error) or tried == TRIES_MAX:
+                    self._fail(error)
+                    return
+            else:
+                return
+
+    def _try(self, work: Work[Any]) -> tuple[Any, BaseException | None]:
+        attempt = self._begin(self.changed)
+        try:
+            result = work(attempt)
+            attempt.keep()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is this attempt's alone
+            self._undo(attempt)
+            return None, error
+        if attempt.changed or attempt.topics:
+            self.changed = self.changed or attempt.changed
+            self._kept.append(attempt)
+        return result, None
+
+    def _undo(self, attempt: Attempt) -> None:
+        try:
+            attempt.undo()
+        except sqlite3.Error as error:
+            self._fail(error)
+        else:
+            if not self._connection.in_transaction:  # SQLite gave up the whole of it: a full disk, an I/O error
+                self._fail(sqlite3.OperationalError("the transaction was rolled back"))
+
+    def _fail(self, error: BaseException) -> None:
+        log.error("a transaction of %d attempts failed: %s", len(self.answers), error)
+        if self._connection.in_transaction:
+            self._execute("ROLLBACK")
+        for attempt in self._kept:
+            attempt.forget()
+        self._kept = []
+        self.changed = False
+        self._failure = _unavailable(error)
+
+
+def _is_conflict(error: BaseException | None) -> bool:
+    if isinstance(error, sqlite3.OperationalError):
+        return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return isinstance(error, Conflict)
+
+
+def _outward(error: BaseException | None) -> BaseException | None:
+    """What the machine refused is not the attempt's fault: the client may try again."""
+    if isinstance(error, sqlite3.OperationalError | OSError) or _is_conflict(error):
+        return _unavailable(error)
+    return error
+
+
+def _unavailable(error: BaseException | None) -> ServiceUnavailable:
+    failure = ServiceUnavailable("The request could not be stored now. Please try again.")
+    failure.__cause__ = error
+    return failure
