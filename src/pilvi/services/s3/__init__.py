@@ -1,7 +1,7 @@
 """Amazon S3: objects in buckets."""
 
 from pilvi.core.operation import service
-from pilvi.services.s3 import buckets, delete, get, listing, put
+from pilvi.services.s3 import buckets, complete, copy, delete, get, inspect, listing, parts, put, tagging, uploads
 from pilvi.services.s3.records import RECORDS
 
-SERVICE = service("s3", [buckets, delete, get, listing, put], RECORDS)
+SERVICE = service("s3", [buckets, complete, copy, delete, get, inspect, listing, parts, put, tagging, uploads], RECORDS)

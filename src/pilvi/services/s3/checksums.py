@@ -180,7 +180,11 @@ def shown(kind: str, value: str, *, composite: bool) -> dict[str, str]:
     """The members of a result that show a checksum."""
     if not value:
         return {}
-    return {MEMBERS[kind]: value, "ChecksumType": "COMPOSITE" if composite else "FULL_OBJECT"}
+    return {MEMBERS[kind]: value, "ChecksumType": type_name(composite=composite)}
+
+
+def type_name(*, composite: bool) -> str:
+    return "COMPOSITE" if composite else "FULL_OBJECT"
 
 
 # -- computing -----------------------------------------------------------------------------------------------------------
@@ -189,19 +193,6 @@ def shown(kind: str, value: str, *, composite: bool) -> dict[str, str]:
 def compute(kind: str, data: bytes) -> str:
     """The checksum (base64) of bytes in memory."""
     return encode(_COMPUTE[kind](data))
-
-
-def compute_stream(kind: str, chunks: Iterable[bytes]) -> str:
-    """The checksum (base64) of bytes that come in chunks."""
-    if kind in _HASHES:
-        hashed = _HASHES[kind]()
-        for chunk in chunks:
-            hashed.update(chunk)
-        return encode(hashed.digest())
-    update, value = _CRC[kind](), 0
-    for chunk in chunks:
-        value = update(chunk, value)
-    return encode(value.to_bytes(SIZES[kind], "big"))
 
 
 def _crt_crc32c() -> Callable[[bytes, int], int]:
@@ -216,16 +207,6 @@ def _crt_crc64nvme() -> Callable[[bytes, int], int]:
     return checksums.crc64nvme
 
 
-def _sha1() -> Any:
-    return hashlib.sha1(usedforsecurity=False)
-
-
-_HASHES: dict[str, Callable[[], Any]] = {"sha1": _sha1, "sha256": hashlib.sha256}
-_CRC: dict[str, Callable[[], Callable[[bytes, int], int]]] = {
-    "crc32": lambda: zlib.crc32,
-    "crc32c": _crt_crc32c,
-    "crc64nvme": _crt_crc64nvme,
-}
 _COMPUTE: dict[str, Callable[[bytes], bytes]] = {
     "crc32": lambda data: zlib.crc32(data).to_bytes(4, "big"),
     "crc32c": lambda data: _crt_crc32c()(data, 0).to_bytes(4, "big"),
@@ -279,7 +260,7 @@ def _multiply(left: int, right: int, width: int, polynomial: int) -> int:
     return product
 
 
-def composite(kind: str, parts: Iterable[bytes]) -> str:
+def composed(kind: str, parts: Iterable[bytes]) -> str:
     """The checksum of the parts' raw checksums, with their number: "c2hhMjU2...-3"."""
     raws = list(parts)
     return f"{encode(_COMPUTE[kind](b''.join(raws)))}-{len(raws)}"

@@ -9,8 +9,9 @@ from pilvi.services.s3 import attributes, checksums
 from pilvi.services.s3.access import Params, existing_object, find_bucket, on_object, refuse
 from pilvi.services.s3.conditions import check_read, when
 from pilvi.services.s3.errors import InvalidRequest
-from pilvi.services.s3.ranges import Span, content_range, no_part, parse_range, part_span, segments
-from pilvi.services.s3.records import Layout, Piece, StoredObject
+from pilvi.services.s3.ranges import Span, content_range, cut, no_part, parse_range, part_span
+from pilvi.services.s3.records import StoredObject
+from pilvi.services.s3.source import pieces_of
 from pilvi.services.s3.types import GetObjectOutput, GetObjectRequest, HeadObjectOutput, HeadObjectRequest
 
 _UNBUILT = frozenset({"SSECustomerAlgorithm", "SSECustomerKey", "SSECustomerKeyMD5"})
@@ -22,7 +23,7 @@ def get_object(ctx: Context, req: GetObjectRequest) -> GetObjectOutput:
     found, span, result = _describe(ctx, req)
     start, end = span
     if found.layout:
-        result["Body"] = Body(segments(_pieces(ctx, found), span))
+        result["Body"] = Body(tuple(Segment(*run) for run in cut(pieces_of(ctx, found), span)))
     elif end > start:
         result["Body"] = Body((Segment(found.blob, start, end - start),))
     else:
@@ -78,15 +79,9 @@ def _narrow(ctx: Context, req: Params, found: StoredObject, result: dict[str, An
 
 
 def _part(ctx: Context, found: StoredObject, number: int) -> tuple[Span, str]:
-    if found.layout:
-        span, piece = part_span(_pieces(ctx, found), number)
+    if found.parts:
+        span, piece = part_span(pieces_of(ctx, found), number)
         return span, piece.checksum
     if number != 1:
         raise no_part(number, 1)
     return (0, found.size), found.checksum
-
-
-def _pieces(ctx: Context, found: StoredObject) -> tuple[Piece, ...]:
-    layout = ctx.tx[Layout].get(found.layout)
-    assert layout is not None, "an object's layout lives as long as the object"
-    return layout.pieces

@@ -1,8 +1,10 @@
 """The object as a whole: making one the current state of its key, and letting one go."""
 
+from collections.abc import Iterable
+
 from pilvi.core.context import Context
 from pilvi.services.s3.notify import notify
-from pilvi.services.s3.records import Bucket, Layout, StoredObject
+from pilvi.services.s3.records import Bucket, Layout, Run, StoredObject
 
 
 def replace(ctx: Context, present: StoredObject | None, made: StoredObject) -> None:
@@ -26,13 +28,17 @@ def remove(ctx: Context, bucket: Bucket, key: str) -> None:
 
 def release(ctx: Context, gone: StoredObject) -> None:
     """Lets go of an object's bytes."""
-    blobs = ctx.tx.blobs
     if gone.layout:
         layouts = ctx.tx[Layout]
         layout = layouts.get(gone.layout)
         assert layout is not None, "an object's layout lives as long as the object"
         for piece in layout.pieces:
-            blobs.release(piece.blob)
+            release_runs(ctx, piece.runs)
         layouts.delete(gone.layout)
     elif gone.blob:
-        blobs.release(gone.blob)
+        ctx.tx.blobs.release(gone.blob)
+
+
+def release_runs(ctx: Context, runs: Iterable[Run]) -> None:
+    for blob, _, _ in runs:
+        ctx.tx.blobs.release(blob)

@@ -1,11 +1,10 @@
 """Parts of an object: byte ranges (RFC 9110, section 14) and part numbers."""
 
 import re
-from itertools import accumulate
+from collections.abc import Iterable
 
-from pilvi.core.effects import Segment
 from pilvi.services.s3.errors import InvalidPartNumber, InvalidRange
-from pilvi.services.s3.records import Piece
+from pilvi.services.s3.records import Piece, Run
 
 _RANGE = re.compile(r"\s*bytes\s*=\s*([0-9]{0,19})\s*-\s*([0-9]{0,19})\s*")
 
@@ -52,18 +51,22 @@ def no_part(number: int, count: int) -> InvalidPartNumber:
     return InvalidPartNumber(fields={"ActualPartCount": count, "PartNumberRequested": number})
 
 
-def segments(pieces: tuple[Piece, ...], span: Span) -> tuple[Segment, ...]:
-    """The runs of the pieces' blobs that make up a span."""
+def cut(pieces: Iterable[Piece], span: Span) -> tuple[Run, ...]:
+    """The runs that make up a span of the pieces put together."""
     start, end = span
     found = []
-    for piece, stop in zip(pieces, accumulate(piece.size for piece in pieces), strict=True):
-        begin = stop - piece.size
-        if stop <= start or piece.size == 0:
+    stop = 0
+    for piece in pieces:
+        begin, stop = stop, stop + piece.size
+        if stop <= start:
             continue
         if begin >= end:
             break
-        low, high = max(start, begin), min(end, stop)
-        found.append(Segment(piece.blob, low - begin, high - low))
+        for blob, offset, length in piece.runs:
+            low, high = max(start, begin), min(end, begin + length)
+            if low < high:
+                found.append((blob, offset + low - begin, high - low))
+            begin += length
     return tuple(found)
 
 

@@ -109,14 +109,18 @@ class StoredObject(Record, frozen=True, omit_defaults=True):
     storage_class: str = ""
 
 
+Run = tuple[int, int, int]
+"""Bytes that lie together: blob, offset in it, length. Each run holds one reference to its blob."""
+
+
 class Piece(msgspec.Struct, frozen=True, array_like=True):
-    """One part of an object that was uploaded in parts."""
+    """One part of an object that was uploaded in parts. Most are one run; those copied out of objects may be several."""
 
     number: int
     size: int
-    blob: int
     etag: str
-    checksum: str = ""
+    checksum: str
+    runs: tuple[Run, ...]
 
 
 class Layout(Record, frozen=True):
@@ -154,14 +158,16 @@ class Upload(Record, frozen=True, omit_defaults=True):
 
 
 class UploadedPart(Record, frozen=True):
+    """A part that waits for its upload's completion."""
+
     spec: ClassVar[TableSpec] = TableSpec("s3_uploaded_part", key=("upload", "number"))
 
     upload: str
     number: int
     size: int
-    blob: int
     etag: str
     checksum: str
+    runs: tuple[Run, ...]
     modified_ms: int
 
 

@@ -8,6 +8,20 @@ from typing import NotRequired, TypedDict
 from pilvi.core.effects import Body, Staged
 
 
+class AbortMultipartUploadOutput(TypedDict):
+    RequestCharged: NotRequired[str]
+    VersionId: NotRequired[str]
+
+
+class AbortMultipartUploadRequest(TypedDict):
+    Bucket: str
+    Key: str
+    UploadId: str
+    RequestPayer: NotRequired[str]
+    ExpectedBucketOwner: NotRequired[str]
+    IfMatchInitiatedTime: NotRequired[datetime]
+
+
 class Bucket(TypedDict):
     Name: NotRequired[str]
     CreationDate: NotRequired[datetime]
@@ -20,8 +34,186 @@ class BucketInfo(TypedDict):
     Type: NotRequired[str]
 
 
+class Checksum(TypedDict):
+    ChecksumCRC32: NotRequired[str]
+    ChecksumCRC32C: NotRequired[str]
+    ChecksumCRC64NVME: NotRequired[str]
+    ChecksumSHA1: NotRequired[str]
+    ChecksumSHA256: NotRequired[str]
+    ChecksumSHA512: NotRequired[str]
+    ChecksumMD5: NotRequired[str]
+    ChecksumXXHASH64: NotRequired[str]
+    ChecksumXXHASH3: NotRequired[str]
+    ChecksumXXHASH128: NotRequired[str]
+    ChecksumType: NotRequired[str]
+
+
 class CommonPrefix(TypedDict):
     Prefix: NotRequired[str]
+
+
+class CompleteMultipartUploadOutput(TypedDict):
+    Location: NotRequired[str]
+    Bucket: NotRequired[str]
+    Key: NotRequired[str]
+    Expiration: NotRequired[str]
+    ETag: NotRequired[str]
+    ChecksumCRC32: NotRequired[str]
+    ChecksumCRC32C: NotRequired[str]
+    ChecksumCRC64NVME: NotRequired[str]
+    ChecksumSHA1: NotRequired[str]
+    ChecksumSHA256: NotRequired[str]
+    ChecksumSHA512: NotRequired[str]
+    ChecksumMD5: NotRequired[str]
+    ChecksumXXHASH64: NotRequired[str]
+    ChecksumXXHASH3: NotRequired[str]
+    ChecksumXXHASH128: NotRequired[str]
+    ChecksumType: NotRequired[str]
+    ServerSideEncryption: NotRequired[str]
+    VersionId: NotRequired[str]
+    SSEKMSKeyId: NotRequired[str]
+    BucketKeyEnabled: NotRequired[bool]
+    RequestCharged: NotRequired[str]
+
+
+class CompleteMultipartUploadRequest(TypedDict):
+    Bucket: str
+    Key: str
+    MultipartUpload: NotRequired[CompletedMultipartUpload]
+    UploadId: str
+    ChecksumCRC32: NotRequired[str]
+    ChecksumCRC32C: NotRequired[str]
+    ChecksumCRC64NVME: NotRequired[str]
+    ChecksumSHA1: NotRequired[str]
+    ChecksumSHA256: NotRequired[str]
+    ChecksumSHA512: NotRequired[str]
+    ChecksumMD5: NotRequired[str]
+    ChecksumXXHASH64: NotRequired[str]
+    ChecksumXXHASH3: NotRequired[str]
+    ChecksumXXHASH128: NotRequired[str]
+    ChecksumType: NotRequired[str]
+    MpuObjectSize: NotRequired[int]
+    RequestPayer: NotRequired[str]
+    ExpectedBucketOwner: NotRequired[str]
+    IfMatch: NotRequired[str]
+    IfNoneMatch: NotRequired[str]
+    SSECustomerAlgorithm: NotRequired[str]
+    SSECustomerKey: NotRequired[str]
+    SSECustomerKeyMD5: NotRequired[str]
+
+
+class CompletedMultipartUpload(TypedDict):
+    Parts: NotRequired[list[CompletedPart]]
+
+
+class CompletedPart(TypedDict):
+    ETag: NotRequired[str]
+    ChecksumCRC32: NotRequired[str]
+    ChecksumCRC32C: NotRequired[str]
+    ChecksumCRC64NVME: NotRequired[str]
+    ChecksumSHA1: NotRequired[str]
+    ChecksumSHA256: NotRequired[str]
+    ChecksumSHA512: NotRequired[str]
+    ChecksumMD5: NotRequired[str]
+    ChecksumXXHASH64: NotRequired[str]
+    ChecksumXXHASH3: NotRequired[str]
+    ChecksumXXHASH128: NotRequired[str]
+    PartNumber: NotRequired[int]
+
+
+class CopyObjectOutput(TypedDict):
+    CopyObjectResult: NotRequired[CopyObjectResult]
+    Expiration: NotRequired[str]
+    CopySourceVersionId: NotRequired[str]
+    VersionId: NotRequired[str]
+    ServerSideEncryption: NotRequired[str]
+    SSECustomerAlgorithm: NotRequired[str]
+    SSECustomerKeyMD5: NotRequired[str]
+    SSEKMSKeyId: NotRequired[str]
+    SSEKMSEncryptionContext: NotRequired[str]
+    BucketKeyEnabled: NotRequired[bool]
+    RequestCharged: NotRequired[str]
+
+
+class CopyObjectRequest(TypedDict):
+    ACL: NotRequired[str]
+    Bucket: str
+    CacheControl: NotRequired[str]
+    ChecksumAlgorithm: NotRequired[str]
+    ContentDisposition: NotRequired[str]
+    ContentEncoding: NotRequired[str]
+    ContentLanguage: NotRequired[str]
+    ContentType: NotRequired[str]
+    CopySource: str
+    CopySourceIfMatch: NotRequired[str]
+    CopySourceIfModifiedSince: NotRequired[datetime]
+    CopySourceIfNoneMatch: NotRequired[str]
+    CopySourceIfUnmodifiedSince: NotRequired[datetime]
+    Expires: NotRequired[str]
+    GrantFullControl: NotRequired[str]
+    GrantRead: NotRequired[str]
+    GrantReadACP: NotRequired[str]
+    GrantWriteACP: NotRequired[str]
+    IfMatch: NotRequired[str]
+    IfNoneMatch: NotRequired[str]
+    Key: str
+    Metadata: NotRequired[dict[str, str]]
+    MetadataDirective: NotRequired[str]
+    TaggingDirective: NotRequired[str]
+    AnnotationDirective: NotRequired[str]
+    ServerSideEncryption: NotRequired[str]
+    StorageClass: NotRequired[str]
+    WebsiteRedirectLocation: NotRequired[str]
+    SSECustomerAlgorithm: NotRequired[str]
+    SSECustomerKey: NotRequired[str]
+    SSECustomerKeyMD5: NotRequired[str]
+    SSEKMSKeyId: NotRequired[str]
+    SSEKMSEncryptionContext: NotRequired[str]
+    BucketKeyEnabled: NotRequired[bool]
+    CopySourceSSECustomerAlgorithm: NotRequired[str]
+    CopySourceSSECustomerKey: NotRequired[str]
+    CopySourceSSECustomerKeyMD5: NotRequired[str]
+    RequestPayer: NotRequired[str]
+    Tagging: NotRequired[str]
+    ObjectLockMode: NotRequired[str]
+    ObjectLockRetainUntilDate: NotRequired[datetime]
+    ObjectLockLegalHoldStatus: NotRequired[str]
+    ObjectLockEventHold: NotRequired[str]
+    ObjectLockEventHoldDurationDays: NotRequired[int]
+    ObjectLockEventHoldDurationYears: NotRequired[int]
+    ExpectedBucketOwner: NotRequired[str]
+    ExpectedSourceBucketOwner: NotRequired[str]
+
+
+class CopyObjectResult(TypedDict):
+    ETag: NotRequired[str]
+    LastModified: NotRequired[datetime]
+    ChecksumType: NotRequired[str]
+    ChecksumCRC32: NotRequired[str]
+    ChecksumCRC32C: NotRequired[str]
+    ChecksumCRC64NVME: NotRequired[str]
+    ChecksumSHA1: NotRequired[str]
+    ChecksumSHA256: NotRequired[str]
+    ChecksumSHA512: NotRequired[str]
+    ChecksumMD5: NotRequired[str]
+    ChecksumXXHASH64: NotRequired[str]
+    ChecksumXXHASH3: NotRequired[str]
+    ChecksumXXHASH128: NotRequired[str]
+
+
+class CopyPartResult(TypedDict):
+    ETag: NotRequired[str]
+    LastModified: NotRequired[datetime]
+    ChecksumCRC32: NotRequired[str]
+    ChecksumCRC32C: NotRequired[str]
+    ChecksumCRC64NVME: NotRequired[str]
+    ChecksumSHA1: NotRequired[str]
+    ChecksumSHA256: NotRequired[str]
+    ChecksumSHA512: NotRequired[str]
+    ChecksumMD5: NotRequired[str]
+    ChecksumXXHASH64: NotRequired[str]
+    ChecksumXXHASH3: NotRequired[str]
+    ChecksumXXHASH128: NotRequired[str]
 
 
 class CreateBucketConfiguration(TypedDict):
@@ -50,12 +242,72 @@ class CreateBucketRequest(TypedDict):
     BucketNamespace: NotRequired[str]
 
 
+class CreateMultipartUploadOutput(TypedDict):
+    AbortDate: NotRequired[datetime]
+    AbortRuleId: NotRequired[str]
+    Bucket: NotRequired[str]
+    Key: NotRequired[str]
+    UploadId: NotRequired[str]
+    ServerSideEncryption: NotRequired[str]
+    SSECustomerAlgorithm: NotRequired[str]
+    SSECustomerKeyMD5: NotRequired[str]
+    SSEKMSKeyId: NotRequired[str]
+    SSEKMSEncryptionContext: NotRequired[str]
+    BucketKeyEnabled: NotRequired[bool]
+    RequestCharged: NotRequired[str]
+    ChecksumAlgorithm: NotRequired[str]
+    ChecksumType: NotRequired[str]
+    VersionId: NotRequired[str]
+
+
+class CreateMultipartUploadRequest(TypedDict):
+    ACL: NotRequired[str]
+    Bucket: str
+    CacheControl: NotRequired[str]
+    ContentDisposition: NotRequired[str]
+    ContentEncoding: NotRequired[str]
+    ContentLanguage: NotRequired[str]
+    ContentType: NotRequired[str]
+    Expires: NotRequired[str]
+    GrantFullControl: NotRequired[str]
+    GrantRead: NotRequired[str]
+    GrantReadACP: NotRequired[str]
+    GrantWriteACP: NotRequired[str]
+    Key: str
+    Metadata: NotRequired[dict[str, str]]
+    ServerSideEncryption: NotRequired[str]
+    StorageClass: NotRequired[str]
+    WebsiteRedirectLocation: NotRequired[str]
+    SSECustomerAlgorithm: NotRequired[str]
+    SSECustomerKey: NotRequired[str]
+    SSECustomerKeyMD5: NotRequired[str]
+    SSEKMSKeyId: NotRequired[str]
+    SSEKMSEncryptionContext: NotRequired[str]
+    BucketKeyEnabled: NotRequired[bool]
+    RequestPayer: NotRequired[str]
+    Tagging: NotRequired[str]
+    ObjectLockMode: NotRequired[str]
+    ObjectLockRetainUntilDate: NotRequired[datetime]
+    ObjectLockLegalHoldStatus: NotRequired[str]
+    ObjectLockEventHold: NotRequired[str]
+    ObjectLockEventHoldDurationDays: NotRequired[int]
+    ObjectLockEventHoldDurationYears: NotRequired[int]
+    ExpectedBucketOwner: NotRequired[str]
+    ChecksumAlgorithm: NotRequired[str]
+    ChecksumType: NotRequired[str]
+
+
 class Delete(TypedDict):
     Objects: list[ObjectIdentifier]
     Quiet: NotRequired[bool]
 
 
 class DeleteBucketRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+class DeleteBucketTaggingRequest(TypedDict):
     Bucket: str
     ExpectedBucketOwner: NotRequired[str]
 
@@ -77,6 +329,17 @@ class DeleteObjectRequest(TypedDict):
     IfMatch: NotRequired[str]
     IfMatchLastModifiedTime: NotRequired[datetime]
     IfMatchSize: NotRequired[int]
+
+
+class DeleteObjectTaggingOutput(TypedDict):
+    VersionId: NotRequired[str]
+
+
+class DeleteObjectTaggingRequest(TypedDict):
+    Bucket: str
+    Key: str
+    VersionId: NotRequired[str]
+    ExpectedBucketOwner: NotRequired[str]
 
 
 class DeleteObjectsOutput(TypedDict):
@@ -116,6 +379,50 @@ class GetBucketLocationOutput(TypedDict):
 class GetBucketLocationRequest(TypedDict):
     Bucket: str
     ExpectedBucketOwner: NotRequired[str]
+
+
+class GetBucketTaggingOutput(TypedDict):
+    TagSet: list[Tag]
+
+
+class GetBucketTaggingRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+class GetObjectAttributesOutput(TypedDict):
+    DeleteMarker: NotRequired[bool]
+    LastModified: NotRequired[datetime]
+    VersionId: NotRequired[str]
+    RequestCharged: NotRequired[str]
+    ETag: NotRequired[str]
+    Checksum: NotRequired[Checksum]
+    ObjectParts: NotRequired[GetObjectAttributesParts]
+    StorageClass: NotRequired[str]
+    ObjectSize: NotRequired[int]
+
+
+class GetObjectAttributesParts(TypedDict):
+    TotalPartsCount: NotRequired[int]
+    PartNumberMarker: NotRequired[int]
+    NextPartNumberMarker: NotRequired[int]
+    MaxParts: NotRequired[int]
+    IsTruncated: NotRequired[bool]
+    Parts: NotRequired[list[ObjectPart]]
+
+
+class GetObjectAttributesRequest(TypedDict):
+    Bucket: str
+    Key: str
+    VersionId: NotRequired[str]
+    MaxParts: NotRequired[int]
+    PartNumberMarker: NotRequired[int]
+    SSECustomerAlgorithm: NotRequired[str]
+    SSECustomerKey: NotRequired[str]
+    SSECustomerKeyMD5: NotRequired[str]
+    RequestPayer: NotRequired[str]
+    ExpectedBucketOwner: NotRequired[str]
+    ObjectAttributes: list[str]
 
 
 class GetObjectOutput(TypedDict):
@@ -189,6 +496,19 @@ class GetObjectRequest(TypedDict):
     PartNumber: NotRequired[int]
     ExpectedBucketOwner: NotRequired[str]
     ChecksumMode: NotRequired[str]
+
+
+class GetObjectTaggingOutput(TypedDict):
+    VersionId: NotRequired[str]
+    TagSet: list[Tag]
+
+
+class GetObjectTaggingRequest(TypedDict):
+    Bucket: str
+    Key: str
+    VersionId: NotRequired[str]
+    ExpectedBucketOwner: NotRequired[str]
+    RequestPayer: NotRequired[str]
 
 
 class HeadBucketOutput(TypedDict):
@@ -277,6 +597,11 @@ class HeadObjectRequest(TypedDict):
     ChecksumMode: NotRequired[str]
 
 
+class Initiator(TypedDict):
+    ID: NotRequired[str]
+    DisplayName: NotRequired[str]
+
+
 class ListBucketsOutput(TypedDict):
     Buckets: NotRequired[list[Bucket]]
     Owner: NotRequired[Owner]
@@ -289,6 +614,34 @@ class ListBucketsRequest(TypedDict):
     ContinuationToken: NotRequired[str]
     Prefix: NotRequired[str]
     BucketRegion: NotRequired[str]
+
+
+class ListMultipartUploadsOutput(TypedDict):
+    Bucket: NotRequired[str]
+    KeyMarker: NotRequired[str]
+    UploadIdMarker: NotRequired[str]
+    NextKeyMarker: NotRequired[str]
+    Prefix: NotRequired[str]
+    Delimiter: NotRequired[str]
+    NextUploadIdMarker: NotRequired[str]
+    MaxUploads: NotRequired[int]
+    IsTruncated: NotRequired[bool]
+    Uploads: NotRequired[list[MultipartUpload]]
+    CommonPrefixes: NotRequired[list[CommonPrefix]]
+    EncodingType: NotRequired[str]
+    RequestCharged: NotRequired[str]
+
+
+class ListMultipartUploadsRequest(TypedDict):
+    Bucket: str
+    Delimiter: NotRequired[str]
+    EncodingType: NotRequired[str]
+    KeyMarker: NotRequired[str]
+    MaxUploads: NotRequired[int]
+    Prefix: NotRequired[str]
+    UploadIdMarker: NotRequired[str]
+    ExpectedBucketOwner: NotRequired[str]
+    RequestPayer: NotRequired[str]
 
 
 class ListObjectsOutput(TypedDict):
@@ -347,9 +700,54 @@ class ListObjectsV2Request(TypedDict):
     OptionalObjectAttributes: NotRequired[list[str]]
 
 
+class ListPartsOutput(TypedDict):
+    AbortDate: NotRequired[datetime]
+    AbortRuleId: NotRequired[str]
+    Bucket: NotRequired[str]
+    Key: NotRequired[str]
+    UploadId: NotRequired[str]
+    PartNumberMarker: NotRequired[int]
+    NextPartNumberMarker: NotRequired[int]
+    MaxParts: NotRequired[int]
+    IsTruncated: NotRequired[bool]
+    Parts: NotRequired[list[Part]]
+    Initiator: NotRequired[Initiator]
+    Owner: NotRequired[Owner]
+    StorageClass: NotRequired[str]
+    RequestCharged: NotRequired[str]
+    ChecksumAlgorithm: NotRequired[str]
+    ChecksumType: NotRequired[str]
+    VersionId: NotRequired[str]
+
+
+class ListPartsRequest(TypedDict):
+    Bucket: str
+    Key: str
+    MaxParts: NotRequired[int]
+    PartNumberMarker: NotRequired[int]
+    UploadId: str
+    RequestPayer: NotRequired[str]
+    ExpectedBucketOwner: NotRequired[str]
+    SSECustomerAlgorithm: NotRequired[str]
+    SSECustomerKey: NotRequired[str]
+    SSECustomerKeyMD5: NotRequired[str]
+
+
 class LocationInfo(TypedDict):
     Type: NotRequired[str]
     Name: NotRequired[str]
+
+
+class MultipartUpload(TypedDict):
+    UploadId: NotRequired[str]
+    Key: NotRequired[str]
+    Initiated: NotRequired[datetime]
+    StorageClass: NotRequired[str]
+    Owner: NotRequired[Owner]
+    Initiator: NotRequired[Initiator]
+    ChecksumAlgorithm: NotRequired[str]
+    ChecksumType: NotRequired[str]
+    VersionId: NotRequired[str]
 
 
 class Object(TypedDict):
@@ -372,9 +770,49 @@ class ObjectIdentifier(TypedDict):
     Size: NotRequired[int]
 
 
+class ObjectPart(TypedDict):
+    PartNumber: NotRequired[int]
+    Size: NotRequired[int]
+    ChecksumCRC32: NotRequired[str]
+    ChecksumCRC32C: NotRequired[str]
+    ChecksumCRC64NVME: NotRequired[str]
+    ChecksumSHA1: NotRequired[str]
+    ChecksumSHA256: NotRequired[str]
+    ChecksumSHA512: NotRequired[str]
+    ChecksumMD5: NotRequired[str]
+    ChecksumXXHASH64: NotRequired[str]
+    ChecksumXXHASH3: NotRequired[str]
+    ChecksumXXHASH128: NotRequired[str]
+
+
 class Owner(TypedDict):
     DisplayName: NotRequired[str]
     ID: NotRequired[str]
+
+
+class Part(TypedDict):
+    PartNumber: NotRequired[int]
+    LastModified: NotRequired[datetime]
+    ETag: NotRequired[str]
+    Size: NotRequired[int]
+    ChecksumCRC32: NotRequired[str]
+    ChecksumCRC32C: NotRequired[str]
+    ChecksumCRC64NVME: NotRequired[str]
+    ChecksumSHA1: NotRequired[str]
+    ChecksumSHA256: NotRequired[str]
+    ChecksumSHA512: NotRequired[str]
+    ChecksumMD5: NotRequired[str]
+    ChecksumXXHASH64: NotRequired[str]
+    ChecksumXXHASH3: NotRequired[str]
+    ChecksumXXHASH128: NotRequired[str]
+
+
+class PutBucketTaggingRequest(TypedDict):
+    Bucket: str
+    ContentMD5: NotRequired[str]
+    ChecksumAlgorithm: NotRequired[str]
+    Tagging: Tagging
+    ExpectedBucketOwner: NotRequired[str]
 
 
 class PutObjectOutput(TypedDict):
@@ -454,6 +892,21 @@ class PutObjectRequest(TypedDict):
     ExpectedBucketOwner: NotRequired[str]
 
 
+class PutObjectTaggingOutput(TypedDict):
+    VersionId: NotRequired[str]
+
+
+class PutObjectTaggingRequest(TypedDict):
+    Bucket: str
+    Key: str
+    VersionId: NotRequired[str]
+    ContentMD5: NotRequired[str]
+    ChecksumAlgorithm: NotRequired[str]
+    Tagging: Tagging
+    ExpectedBucketOwner: NotRequired[str]
+    RequestPayer: NotRequired[str]
+
+
 class RestoreStatus(TypedDict):
     IsRestoreInProgress: NotRequired[bool]
     RestoreExpiryDate: NotRequired[datetime]
@@ -462,3 +915,88 @@ class RestoreStatus(TypedDict):
 class Tag(TypedDict):
     Key: str
     Value: str
+
+
+class Tagging(TypedDict):
+    TagSet: list[Tag]
+
+
+class UploadPartCopyOutput(TypedDict):
+    CopySourceVersionId: NotRequired[str]
+    CopyPartResult: NotRequired[CopyPartResult]
+    ServerSideEncryption: NotRequired[str]
+    SSECustomerAlgorithm: NotRequired[str]
+    SSECustomerKeyMD5: NotRequired[str]
+    SSEKMSKeyId: NotRequired[str]
+    BucketKeyEnabled: NotRequired[bool]
+    RequestCharged: NotRequired[str]
+    VersionId: NotRequired[str]
+
+
+class UploadPartCopyRequest(TypedDict):
+    Bucket: str
+    CopySource: str
+    CopySourceIfMatch: NotRequired[str]
+    CopySourceIfModifiedSince: NotRequired[datetime]
+    CopySourceIfNoneMatch: NotRequired[str]
+    CopySourceIfUnmodifiedSince: NotRequired[datetime]
+    CopySourceRange: NotRequired[str]
+    Key: str
+    PartNumber: int
+    UploadId: str
+    SSECustomerAlgorithm: NotRequired[str]
+    SSECustomerKey: NotRequired[str]
+    SSECustomerKeyMD5: NotRequired[str]
+    CopySourceSSECustomerAlgorithm: NotRequired[str]
+    CopySourceSSECustomerKey: NotRequired[str]
+    CopySourceSSECustomerKeyMD5: NotRequired[str]
+    RequestPayer: NotRequired[str]
+    ExpectedBucketOwner: NotRequired[str]
+    ExpectedSourceBucketOwner: NotRequired[str]
+
+
+class UploadPartOutput(TypedDict):
+    ServerSideEncryption: NotRequired[str]
+    ETag: NotRequired[str]
+    ChecksumCRC32: NotRequired[str]
+    ChecksumCRC32C: NotRequired[str]
+    ChecksumCRC64NVME: NotRequired[str]
+    ChecksumSHA1: NotRequired[str]
+    ChecksumSHA256: NotRequired[str]
+    ChecksumSHA512: NotRequired[str]
+    ChecksumMD5: NotRequired[str]
+    ChecksumXXHASH64: NotRequired[str]
+    ChecksumXXHASH3: NotRequired[str]
+    ChecksumXXHASH128: NotRequired[str]
+    SSECustomerAlgorithm: NotRequired[str]
+    SSECustomerKeyMD5: NotRequired[str]
+    SSEKMSKeyId: NotRequired[str]
+    BucketKeyEnabled: NotRequired[bool]
+    RequestCharged: NotRequired[str]
+    VersionId: NotRequired[str]
+
+
+class UploadPartRequest(TypedDict):
+    Body: NotRequired[Staged]
+    Bucket: str
+    ContentLength: NotRequired[int]
+    ContentMD5: NotRequired[str]
+    ChecksumAlgorithm: NotRequired[str]
+    ChecksumCRC32: NotRequired[str]
+    ChecksumCRC32C: NotRequired[str]
+    ChecksumCRC64NVME: NotRequired[str]
+    ChecksumSHA1: NotRequired[str]
+    ChecksumSHA256: NotRequired[str]
+    ChecksumSHA512: NotRequired[str]
+    ChecksumMD5: NotRequired[str]
+    ChecksumXXHASH64: NotRequired[str]
+    ChecksumXXHASH3: NotRequired[str]
+    ChecksumXXHASH128: NotRequired[str]
+    Key: str
+    PartNumber: int
+    UploadId: str
+    SSECustomerAlgorithm: NotRequired[str]
+    SSECustomerKey: NotRequired[str]
+    SSECustomerKeyMD5: NotRequired[str]
+    RequestPayer: NotRequired[str]
+    ExpectedBucketOwner: NotRequired[str]

@@ -1,0 +1,77 @@
+"""GetObjectAttributes: what is known of an object, without its bytes or its metadata."""
+
+from pilvi.core.caller import Check
+from pilvi.core.context import Context
+from pilvi.core.operation import operation
+from pilvi.services.s3 import checksums
+from pilvi.services.s3.access import existing_object, find_bucket, object_check, of_version
+from pilvi.services.s3.conditions import when
+from pilvi.services.s3.errors import invalid_argument
+from pilvi.services.s3.listing import page_size
+from pilvi.services.s3.names import check_key
+from pilvi.services.s3.parts import PARTS_PAGE_MAX, part_marker
+from pilvi.services.s3.records import Piece, StoredObject
+from pilvi.services.s3.source import pieces_of
+from pilvi.services.s3.types import (
+    GetObjectAttributesOutput,
+    GetObjectAttributesParts,
+    GetObjectAttributesRequest,
+    ObjectPart,
+)
+
+_KNOWN = frozenset({"ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"})
+
+
+def _check(ctx: Context, req: GetObjectAttributesRequest) -> list[Check]:
+    bucket, key = find_bucket(ctx, req), req["Key"]
+    check_key(key)
+    actions = ["s3:GetObject", "s3:GetObjectAttributes"]
+    if "VersionId" in req:
+        actions = [of_version(action) for action in actions]
+    return [object_check(ctx, bucket, key, action) for action in actions]
+
+
+@operation("GetObjectAttributes", reads=True, check=_check, open=True)
+def get_object_attributes(ctx: Context, req: GetObjectAttributesRequest) -> GetObjectAttributesOutput:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html"""
+    wanted = frozenset(req["ObjectAttributes"])
+    if not wanted or not wanted <= _KNOWN:
+        raise invalid_argument(
+            "Invalid attribute name specified.", "x-amz-object-attributes", ",".join(req["ObjectAttributes"])
+        )
+    found = existing_object(ctx, find_bucket(ctx, req), req)
+    result: GetObjectAttributesOutput = {"LastModified": when(found.modified_ms)}
+    if "ETag" in wanted:
+        result["ETag"] = found.etag
+    if "Checksum" in wanted and found.checksum:
+        result["Checksum"] = checksums.shown(found.checksum_kind, found.checksum, composite=found.composite)  # type: ignore[typeddict-item]
+    if "ObjectParts" in wanted and found.parts:
+        result["ObjectParts"] = _parts(ctx, req, found)
+    if "StorageClass" in wanted:
+        result["StorageClass"] = found.storage_class or "STANDARD"
+    if "ObjectSize" in wanted:
+        result["ObjectSize"] = found.size
+    return result
+
+
+def _parts(ctx: Context, req: GetObjectAttributesRequest, found: StoredObject) -> GetObjectAttributesParts:
+    """S3 lists the parts one by one only where each has a checksum of its own to show."""
+    shown: GetObjectAttributesParts = {"TotalPartsCount": found.parts}
+    if not found.composite:
+        return shown
+    most, marker = page_size(req.get("MaxParts", PARTS_PAGE_MAX), "max-parts"), part_marker(req)
+    behind = [piece for piece in pieces_of(ctx, found) if piece.number > marker]
+    page = behind[:most]
+    shown["PartNumberMarker"] = marker
+    shown["NextPartNumberMarker"] = page[-1].number if page else 0
+    shown["MaxParts"] = most
+    shown["IsTruncated"] = len(behind) > most
+    shown["Parts"] = [_part(found, piece) for piece in page]
+    return shown
+
+
+def _part(found: StoredObject, piece: Piece) -> ObjectPart:
+    part: ObjectPart = {"PartNumber": piece.number, "Size": piece.size}
+    if piece.checksum:
+        part[checksums.MEMBERS[found.checksum_kind]] = piece.checksum  # type: ignore[literal-required]
+    return part

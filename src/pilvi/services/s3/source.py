@@ -1,0 +1,97 @@
+"""What a copy is made from: the x-amz-copy-source header, found and checked."""
+
+from collections.abc import Iterable
+from urllib.parse import unquote
+
+from pilvi.core.caller import Check
+from pilvi.core.context import Context
+from pilvi.core.errors import AccessDenied, NotBuilt
+from pilvi.services.s3.access import (
+    Params,
+    check_version,
+    existing_tags,
+    missing,
+    named_bucket,
+    object_check,
+    of_version,
+)
+from pilvi.services.s3.conditions import check_source
+from pilvi.services.s3.errors import invalid_argument
+from pilvi.services.s3.names import check_key
+from pilvi.services.s3.records import Bucket, Layout, Piece, Run, StoredObject
+
+
+def named_source(req: Params) -> tuple[str, str, str]:
+    """(bucket, key, version or "") of a copy's source.
+
+    Raises:
+        InvalidArgument: the header does not name an object.
+    """
+    header: str = req["CopySource"]
+    path, _, query = header.partition("?")
+    if path.startswith("arn:"):
+        raise NotBuilt("Copying from access points is not built.")
+    try:
+        bucket, _, key = unquote(path, errors="strict").removeprefix("/").partition("/")
+    except UnicodeDecodeError:
+        bucket = key = ""
+    if not bucket or not key:
+        raise invalid_argument(
+            "Copy Source must mention the source bucket and key: sourcebucket/sourcekey", "x-amz-copy-source", header
+        )
+    return bucket, key, query.removeprefix("versionId=") if query.startswith("versionId=") else ""
+
+
+def source_check(ctx: Context, req: Params) -> Check:
+    """May the caller read what is copied?"""
+    name, key, version = named_source(req)
+    bucket = source_bucket(ctx, req, name)
+    check_key(key)
+    found = ctx.tx[StoredObject].get(bucket.id, key)
+    action = of_version("s3:GetObject") if version else "s3:GetObject"
+    return object_check(ctx, bucket, key, action, existing_tags(found) if found else None)
+
+
+def find_source(ctx: Context, req: Params) -> StoredObject:
+    """The object that is copied.
+
+    Raises:
+        NoSuchBucket, NoSuchKey, AccessDenied: there is none (that the caller may know of).
+        PreconditionFailed: it is not as the request wants it to be.
+    """
+    name, key, version = named_source(req)
+    bucket = source_bucket(ctx, req, name)
+    if version:
+        check_version({"VersionId": version})
+    found = ctx.tx[StoredObject].get(bucket.id, key)
+    if found is None:
+        raise missing(ctx, bucket, key)
+    check_source(req, found)
+    return found
+
+
+def source_bucket(ctx: Context, req: Params, name: str) -> Bucket:
+    bucket = named_bucket(ctx, name)
+    if "ExpectedSourceBucketOwner" in req and req["ExpectedSourceBucketOwner"] != bucket.account:
+        raise AccessDenied("Access Denied")
+    return bucket
+
+
+def pieces_of(ctx: Context, found: StoredObject) -> tuple[Piece, ...]:
+    """The bytes of an object as pieces, in order."""
+    if not found.layout:
+        return (Piece(1, found.size, found.etag, found.checksum, ((found.blob, 0, found.size),)),)
+    layout = ctx.tx[Layout].get(found.layout)
+    assert layout is not None, "an object's layout lives as long as the object"
+    return layout.pieces
+
+
+def read(ctx: Context, runs: tuple[Run, ...]) -> bytes:
+    """The bytes of runs, put together. Of bounded length: the caller sees to that."""
+    return b"".join(ctx.tx.blobs.read(blob, offset, length) for blob, offset, length in runs)
+
+
+def share(ctx: Context, runs: Iterable[Run]) -> None:
+    """One reference more for each run."""
+    for blob, _, _ in runs:
+        ctx.tx.blobs.share(blob)
