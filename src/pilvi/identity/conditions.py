@@ -70,9 +70,9 @@ def compile_condition(operator: str, key: str, wanted: Sequence[str], *, variabl
 def _test(key: str, matches: Matches, qualifier: str, *, negated: bool, missing: bool) -> Test:
     def test(values: Values) -> bool:
         found = values.get(key)
-        if found is None or found == []:
-            return missing
-        return holds([found] if isinstance(found, str) else found, values)
+        if isinstance(found, str):
+            return matches(found, values) != negated  # one value: all qualifiers agree
+        return holds(found, values) if found else missing
 
     def holds(found: list[str], values: Values) -> bool:
         if qualifier == "forallvalues":

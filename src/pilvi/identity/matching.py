@@ -43,8 +43,9 @@ class Patterns:
         """`values` gives the request's condition keys; asked for only when a pattern holds a variable."""
         if self.any or text in self.exact or (self.prefixes and text.startswith(self.prefixes)):
             return True
-        if any(matches(text) for matches in self.globs):
-            return True
+        for matches in self.globs:
+            if matches(text):
+                return True
         for template in self.templates:
             pattern = template.fill(values())
             if pattern is not None and self._glob(pattern)(text):

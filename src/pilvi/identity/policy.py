@@ -73,22 +73,23 @@ def decide(question: Question, policies: Policies) -> Decision:
 
 
 def _denied(question: Question, policies: Policies) -> Decision | None:
-    boundary = () if policies.boundary is None else (policies.boundary,)
-    own: tuple[tuple[Kind, Sequence[Policy]], ...] = (
-        ("identity-based policy", policies.identity),
-        ("permissions boundary", boundary),
-        ("session policy", policies.session),
-    )
-    action = question.action
-    for kind, documents in own:
-        for document in documents:
-            for statement in document.about(action)[0]:
-                if statement.holds(question):
-                    return Decision(allowed=False, explicit=True, kind=kind, sid=statement.sid)
-    if policies.resource is not None:
-        for statement in policies.resource.about(action)[0]:
+    found = _denying(question, policies.identity, "identity-based policy")
+    if found is None and policies.boundary is not None:
+        found = _denying(question, (policies.boundary,), "permissions boundary")
+    if found is None and policies.session:
+        found = _denying(question, policies.session, "session policy")
+    if found is None and policies.resource is not None:
+        for statement in policies.resource.about(question.action)[0]:
             if statement.names(question.caller) != NOBODY and statement.holds(question):
                 return Decision(allowed=False, explicit=True, kind="resource-based policy", sid=statement.sid)
+    return found
+
+
+def _denying(question: Question, documents: Sequence[Policy], kind: Kind) -> Decision | None:
+    for document in documents:
+        for statement in document.about(question.action)[0]:
+            if statement.holds(question):
+                return Decision(allowed=False, explicit=True, kind=kind, sid=statement.sid)
     return None
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from pilvi.core.caller import Caller, Check
 from pilvi.identity.variables import Values
@@ -29,19 +30,20 @@ class Question:
         if self._keys is None:
             sources = (self.request, self.check.context, self.caller.context)
             keys = {name.lower(): value for source in sources for name, value in source.items()}
-            keys.update(self._times())
+            keys.update(_times(self.now_ms // 1000))
             keys.update(_principal(self.caller))
             if self.owner:
                 keys["aws:resourceaccount"] = self.owner
             self._keys = keys
         return self._keys
 
-    def _times(self) -> dict[str, str]:
-        seconds = self.now_ms // 1000
-        return {
-            "aws:currenttime": datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "aws:epochtime": str(seconds),
-        }
+
+@lru_cache(maxsize=16)
+def _times(seconds: int) -> dict[str, str]:
+    return {
+        "aws:currenttime": datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "aws:epochtime": str(seconds),
+    }
 
 
 def _principal(caller: Caller) -> dict[str, str]:
