@@ -19,7 +19,7 @@ from pilvi.config import CONFIG_FILE, AccessKey, Exit, StartError
 RUN_FILE = "run.json"
 KEY_FILE = "root-key.json"
 LOG_FILE = "pilvi.log"
-MARKS = (LOG_FILE, KEY_FILE, CONFIG_FILE)
+MARKS = (LOG_FILE, KEY_FILE, CONFIG_FILE, "data.db")
 
 
 class Running(msgspec.Struct, frozen=True):
