@@ -154,11 +154,8 @@ class Types:
                 return f"Iterable[{_class_name(ref.shape)}]"
             return _class_name(ref.shape)
         if shape.type == "list":
-            assert shape.member
             return f"list[{self._type(shape.member)}]"
         if shape.type == "map":
-            assert shape.key
-            assert shape.value
             return f"dict[{self._type(shape.key)}, {self._type(shape.value)}]"
         kind = SCALARS[shape.type]
         self.used.add(kind)

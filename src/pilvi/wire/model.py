@@ -35,6 +35,7 @@ class Ref(Wire, frozen=True, rename="camel", gc=False):
     location: str = ""
     xml_attribute: bool = False
     query_name: str = ""
+    result_wrapper: str = ""
     host_label: bool = False
     idempotency_token: bool = False
     eventpayload: bool = False
@@ -55,9 +56,9 @@ class Shape(Wire, frozen=True, rename="camel", gc=False):
     members: dict[str, Ref] = {}
     required: tuple[str, ...] = ()
     payload: str = ""
-    member: Ref | None = None
-    key: Ref | None = None
-    value: Ref | None = None
+    member: Ref = Ref()
+    key: Ref = Ref()
+    value: Ref = Ref()
     enum: tuple[str, ...] = ()
     min: float | None = None
     max: float | None = None
@@ -92,7 +93,6 @@ class OperationModel(msgspec.Struct, frozen=True, rename="camel", gc=False):
     errors: tuple[Ref, ...] = ()
     deprecated: bool = False
     endpoint: Endpoint = Endpoint()
-    result_wrapper: str = ""
 
 
 class Metadata(msgspec.Struct, frozen=True, rename="camel", gc=False):

@@ -1,0 +1,137 @@
+"""S3: rest-xml, with habits from before there were models.
+
+Roots of documents have names that the model does not tell, errors have no namespace and no wrapper, GetBucketLocation
+answers bare text, timestamps always have milliseconds, and dates of conditions that cannot be read are ignored.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/Welcome.html
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from pilvi.core.errors import CloudError
+from pilvi.wire import faults
+from pilvi.wire.aws_query import error_fields
+from pilvi.wire.aws_rest import RestXmlCodec
+from pilvi.wire.codec import Serialiser
+from pilvi.wire.http import Headers, Response
+from pilvi.wire.model import OperationModel, Ref, Shape
+from pilvi.wire.scalars import Malformed, escape
+from pilvi.wire.xmltext import PROLOG, local, parse
+
+NAMESPACE = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+MALFORMED = "The XML you provided was not well-formed or did not validate against our published schema"
+
+# Root elements where the model's shape has another name. https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations.html
+ROOTS = {
+    "CompleteMultipartUpload": "CompleteMultipartUploadResult",
+    "CreateMultipartUpload": "InitiateMultipartUploadResult",
+    "CreateSession": "CreateSessionResult",
+    "DeleteObjects": "DeleteResult",
+    "GetBucketAccelerateConfiguration": "AccelerateConfiguration",
+    "GetBucketAcl": "AccessControlPolicy",
+    "GetBucketCors": "CORSConfiguration",
+    "GetBucketLifecycle": "LifecycleConfiguration",
+    "GetBucketLifecycleConfiguration": "LifecycleConfiguration",
+    "GetBucketLogging": "BucketLoggingStatus",
+    "GetBucketNotification": "NotificationConfiguration",
+    "GetBucketNotificationConfiguration": "NotificationConfiguration",
+    "GetBucketRequestPayment": "RequestPaymentConfiguration",
+    "GetBucketTagging": "Tagging",
+    "GetBucketVersioning": "VersioningConfiguration",
+    "GetBucketWebsite": "WebsiteConfiguration",
+    "GetObjectAcl": "AccessControlPolicy",
+    "GetObjectAttributes": "GetObjectAttributesResponse",
+    "GetObjectLegalHold": "LegalHold",
+    "GetObjectRetention": "Retention",
+    "GetObjectTagging": "Tagging",
+    "ListBucketAnalyticsConfigurations": "ListBucketAnalyticsConfigurationResult",
+    "ListBucketIntelligentTieringConfigurations": "ListBucketIntelligentTieringConfigurationsOutput",
+    "ListBucketInventoryConfigurations": "ListInventoryConfigurationsResult",
+    "ListBucketMetricsConfigurations": "ListMetricsConfigurationsResult",
+    "ListBuckets": "ListAllMyBucketsResult",
+    "ListDirectoryBuckets": "ListAllMyDirectoryBucketsResult",
+    "ListMultipartUploads": "ListMultipartUploadsResult",
+    "ListObjectVersions": "ListVersionsResult",
+    "ListObjects": "ListBucketResult",
+    "ListObjectsV2": "ListBucketResult",
+    "ListParts": "ListPartsResult",
+    "UploadPartCopy": "CopyPartResult",
+}
+
+
+class S3Codec(RestXmlCodec):
+    """S3 in rest-xml."""
+
+    request_id_header = "x-amz-request-id"
+    namespace = NAMESPACE
+    millis = True
+
+    def compile_serialiser(self, operation: OperationModel) -> Serialiser:
+        if operation.name == "GetBucketLocation":
+            return self._serialise_location
+        return super().compile_serialiser(operation)
+
+    def _serialise_location(self, result: dict[str, Any], request_id: str) -> Response:
+        """<LocationConstraint>eu-west-1</LocationConstraint>; an empty element means us-east-1."""
+        text = escape(result.get("LocationConstraint", ""))
+        body = f"{PROLOG}<LocationConstraint{NAMESPACE}>{text}</LocationConstraint>"
+        return Response(200, self.headers(self.content_type, request_id), body.encode())
+
+    def root_name(self, operation: OperationModel) -> str:
+        return ROOTS.get(operation.name) or super().root_name(operation)
+
+    def payload_root(self, operation: OperationModel, ref: Ref) -> str:
+        return ROOTS.get(operation.name) or super().payload_root(operation, ref)
+
+    def output_type(self, operation: OperationModel, shape: Shape) -> str:
+        if operation.name == "GetBucketPolicy":
+            return "application/json"
+        if self.is_streaming(shape):
+            return "binary/octet-stream"
+        return super().output_type(operation, shape)
+
+    def payload_reader(self, ref: Ref) -> Callable[[bytes], Any]:
+        expected = ref.location_name
+        read = self.source.function(self.reader.of(ref))
+
+        def read_payload(body: bytes) -> Any:
+            root = parse(body)
+            if expected and local(root.tag) != expected:
+                raise Malformed(f"the root is not {expected}")
+            return read(root)
+
+        return read_payload
+
+    def header_reader(self, wire: str, ref: Ref) -> str:
+        name = super().header_reader(wire, ref)
+        return "take_lenient_date" if name == "take_rfc822" and "if-" in wire else name
+
+    def malformed(self, error: Exception) -> CloudError:
+        """What cannot be read in a body is MalformedXML; in a header or the query string, InvalidArgument."""
+        inner = super().malformed(error)
+        inner.message = MALFORMED
+        return inner
+
+    def headers(self, content_type: str, request_id: str) -> Headers:
+        return [*super().headers(content_type, request_id), ("x-amz-id-2", host_id(request_id))]
+
+    def headers_text(self, content_type: str) -> str:
+        return f'{super().headers_text(content_type)[:-1]}, ("x-amz-id-2", "pilvi/" + request_id)]'
+
+    def render(self, error: CloudError, operation: str | None, request_id: str) -> Response:
+        code, status = faults.code_and_status(error, self.service.name, self.protocol)
+        headers = self.headers(self.content_type, request_id)
+        if status == 304 or (operation or "").startswith("Head"):
+            return Response(status, headers[1:] if status == 304 else headers)
+        members = error_fields(error, self.modelled.get(code), self.writer, self.source)
+        body = (
+            f"{PROLOG}<Error><Code>{escape(code)}</Code><Message>{escape(error.message)}</Message>{members}"
+            f"<RequestId>{escape(request_id)}</RequestId><HostId>{host_id(request_id)}</HostId></Error>"
+        )
+        return Response(status, headers, body.encode())
+
+
+def host_id(request_id: str) -> str:
+    """The second half of what names a request; on AWS it is opaque, here it is derived from the first."""
+    return f"pilvi/{request_id}"

@@ -1,0 +1,249 @@
+"""Which service and which operation a request is for.
+
+    X-Amz-Target: Prefix.Operation                    AWS JSON
+    /service/{name}/operation/{operation}             RPC v2 (CBOR)
+    Action=...&Version=... in the form or the query   query, ec2
+    method, path, static query, needed members        rest-json, rest-xml
+
+The service is the one that the signature names; several may share that name (elb and elbv2), and an unsigned request
+has none, so the target, the version, the host and the path help. What nothing else claims is for S3.
+"""
+
+import re
+from functools import cache, lru_cache
+
+from pilvi.core.errors import CloudError, NotBuilt
+from pilvi.wire import faults, forms, model
+from pilvi.wire.codec import Match
+from pilvi.wire.http import Request
+from pilvi.wire.model import Metadata, UnknownService
+from pilvi.wire.resttree import Tree
+from pilvi.wire.scalars import Malformed
+
+__all__ = ["Match", "UnknownOperation", "route", "virtual_bucket"]
+
+HOSTS_MAX = 1_024  # names from requests whose meaning is remembered
+S3_NAMES = frozenset({"s3", "s3express"})
+FORM = "application/x-www-form-urlencoded"
+CBOR_PATH = re.compile(r"/service/(?P<service>[^/]+)/operation/(?P<operation>[^/]+)/?")
+VIRTUAL_HOST = re.compile(
+    r"(?P<bucket>.+)\.(?:s3[.-](?!control|outposts|object-lambda).+|s3\.localhost|localhost|localhost\.localstack\.cloud)"
+)
+SERVICE_HOST = re.compile(
+    r"(?:[0-9]{12}\.)?(?P<service>[a-z0-9-]+)\.(?:[a-z0-9-]+\.)?(?:localhost\.localstack\.cloud|amazonaws\.com)"
+)
+S3_CONTROL_PATH = "/v20180820/"
+
+
+class UnknownOperation(CloudError):
+    """The service has no such operation."""
+
+    code = "UnknownOperationException"
+    status = 404
+
+
+def route(request: Request, *, signing_name: str | None) -> Match:
+    """Where the request goes. For a virtual-host request to S3, `request.label` is set to the bucket.
+
+    `signing_name` is the service in the signature's scope, None for a request without one.
+
+    Raises:
+        UnknownOperation: under the name that the service gives to it.
+        NotBuilt: the signature names a service that AWS does not have.
+    """
+    headers = request.headers
+    if signing_name in S3_NAMES and not request.path.startswith(S3_CONTROL_PATH):
+        return _route_s3(request)
+    target = headers.get("x-amz-target")
+    if target is not None:
+        return _route_target(target, signing_name)
+    if headers.get("smithy-protocol") == "rpc-v2-cbor" or request.path.startswith("/service/"):
+        found = CBOR_PATH.fullmatch(request.path)
+        if found is not None:
+            return _route_cbor(found["service"], found["operation"], signing_name)
+    if signing_name is None:
+        signing_name = _name_in_host(headers.get("host", ""))
+    if request.method in {"GET", "POST"}:
+        query = _query(request)
+        action = _form(request, query)
+        if "Action" in action and _any_speaks_query(signing_name):
+            return _route_action(action, query, signing_name)
+    if signing_name is None or signing_name in S3_NAMES:
+        return _route_s3(request) if not request.path.startswith(S3_CONTROL_PATH) else _route_rest(request, "s3")
+    return _route_rest(request, signing_name)
+
+
+# --- S3 ---------------------------------------------------------------------------------------------------------------
+
+
+def _route_s3(request: Request) -> Match:
+    bucket = virtual_bucket(request.headers.get("host", ""))
+    path = request.path
+    if bucket:
+        request.label = bucket
+        path = f"/{bucket}{path}"
+    query = _query(request)
+    found = _tree("s3").find_two_levels(request.method, path, query, request.headers)
+    if found is None:
+        raise _unknown("MethodNotAllowed", 405)("The specified method is not allowed against this resource.")
+    operation, labels = found
+    return Match("s3", operation, "rest-xml", labels, query)
+
+
+@lru_cache(HOSTS_MAX)
+def virtual_bucket(host: str) -> str:
+    """The bucket in a virtual-host style host name, "" when there is none.
+
+    bucket.localhost, bucket.s3.anything, bucket.localhost.localstack.cloud; with or without a port.
+    """
+    found = VIRTUAL_HOST.fullmatch(host.rpartition(":")[0] if ":" in host else host)
+    bucket = found["bucket"] if found else ""
+    return "" if bucket == "s3" else bucket
+
+
+# --- JSON, CBOR and query ---------------------------------------------------------------------------------------------
+
+
+def _route_target(target: str, signing_name: str | None) -> Match:
+    prefix, _, operation = target.rpartition(".")
+    for service in _candidates(signing_name):
+        if model.head(service).target_prefix == prefix and "json" in model.load(service).protocols:
+            return _known(service, operation, "json")
+    if signing_name is not None and not _candidates(signing_name):
+        raise NotBuilt(f"The service {signing_name} is not known.")
+    raise _unknown("UnknownOperationException", 400)
+
+
+def _route_cbor(name: str, operation: str, signing_name: str | None) -> Match:
+    for service in _candidates(signing_name):
+        metadata = model.head(service)
+        if name in {metadata.target_prefix, metadata.service_id.replace(" ", "")} and _speaks(metadata, "cbor"):
+            return _known(service, operation, "smithy-rpc-v2-cbor")
+    raise _unknown("UnknownOperationException", 404)
+
+
+def _known(service: str, operation: str, protocol: str) -> Match:
+    if operation not in model.load(service).operations:
+        raise _unknown("UnknownOperationException", 404 if protocol == "smithy-rpc-v2-cbor" else 400)
+    return Match(service, operation, protocol)
+
+
+def _route_action(action: dict[str, str], query: forms.Pairs, signing_name: str | None) -> Match:
+    name, version = action["Action"], action.get("Version", "")
+    for service in _candidates(signing_name):
+        metadata = model.head(service)
+        protocol = next((kind for kind in ("query", "ec2") if _speaks(metadata, kind)), "")
+        if protocol and version in {"", metadata.api_version} and name in model.load(service).operations:
+            return Match(service, name, protocol, query=query)
+    raise _unknown("InvalidAction", 400)(
+        f"Could not find operation {name} for version {version or 'NO_VERSION_SPECIFIED'}"
+    )
+
+
+def _any_speaks_query(signing_name: str | None) -> bool:
+    return any(
+        _speaks(model.head(service), "query") or _speaks(model.head(service), "ec2")
+        for service in _candidates(signing_name)
+    )
+
+
+def _form(request: Request, query: forms.Pairs) -> dict[str, str]:
+    """Action and Version, from the query string or the body."""
+    found = dict(query)
+    if request.body and request.headers.get("content-type", "").startswith(FORM):
+        try:
+            found.update(forms.pairs(request.body.decode()))
+        except (Malformed, UnicodeDecodeError) as error:
+            raise _unknown("MalformedInput", 400)(str(error)) from None
+    return found
+
+
+# --- REST -------------------------------------------------------------------------------------------------------------
+
+
+def _route_rest(request: Request, signing_name: str) -> Match:
+    query = _query(request)
+    known = False
+    for service in _candidates(signing_name):
+        metadata = model.head(service)
+        known = True
+        if not metadata.protocol.startswith("rest-") or (service == "s3"):
+            continue
+        found = _tree(service).find(request.method, request.path, query, request.headers)
+        if found is not None:
+            return Match(service, found[0], metadata.protocol, found[1], query)
+    if not known:
+        raise NotBuilt(f"The service {signing_name} is not known.")
+    raise UnknownOperation("The requested operation does not exist.")
+
+
+@cache
+def _tree(service: str) -> Tree:
+    return Tree(model.load(service))
+
+
+def _query(request: Request) -> forms.Pairs:
+    if not request.query:
+        return ()
+    try:
+        return forms.pairs(request.query)
+    except Malformed as error:
+        raise _unknown("InvalidURI", 400)(str(error)) from None
+
+
+# --- services by name -------------------------------------------------------------------------------------------------
+
+
+def _candidates(signing_name: str | None) -> tuple[str, ...]:
+    """Services that sign as `signing_name`, the one that has the very name first; all of them for None."""
+    if signing_name is None:
+        return tuple(sorted(model.services()))
+    own = _service_itself(signing_name)
+    return own or _index().get(signing_name, ())
+
+
+@lru_cache(HOSTS_MAX)
+def _service_itself(name: str) -> tuple[str, ...]:
+    """Without looking at all models: enough for services that share their signing name with no other."""
+    try:
+        metadata = model.head(name)
+    except UnknownService:
+        return ()
+    if name in SHARED or (metadata.signing_name or metadata.endpoint_prefix) != name:
+        return ()
+    return (name,)
+
+
+# Signing names that more than one service uses: for these, and for names that are no service's, all models are read.
+SHARED = frozenset({
+    "apigateway", "bedrock", "cloudhsm", "dynamodb", "elasticloadbalancing", "es", "ivs", "mediatailor", "rds", "s3",
+    "ses", "sms-voice", "wisdom",
+})  # fmt: skip
+
+
+@cache
+def _index() -> dict[str, tuple[str, ...]]:
+    """Services by signing name (and by endpoint prefix, for hosts)."""
+    found: dict[str, list[str]] = {}
+    for service in sorted(model.services()):
+        metadata = model.head(service)
+        for name in {metadata.signing_name or metadata.endpoint_prefix, metadata.endpoint_prefix}:
+            found.setdefault(name, []).append(service)
+    return {name: tuple(sorted(services, key=name.__ne__)) for name, services in found.items()}
+
+
+def _speaks(metadata: Metadata, protocol: str) -> bool:
+    return any(protocol in kind.split("-") or kind == protocol for kind in (metadata.protocol, *metadata.protocols))
+
+
+def _name_in_host(host: str) -> str | None:
+    """The service that a host name begins with: lambda.us-east-1.amazonaws.com, sts.localhost.localstack.cloud."""
+    found = SERVICE_HOST.fullmatch(host.partition(":")[0])
+    if found is None:
+        return None
+    name = found["service"]
+    return name if _service_itself(name) or name in _index() else None
+
+
+def _unknown(code: str, status: int) -> type[CloudError]:
+    return faults.named(UnknownOperation, code, status)
