@@ -53,6 +53,7 @@ check: install-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python tools/generate_types.py --check
+	$(BIN)/python tools/generate_docs.py --check
 
 test: install-dev
 	$(BIN)/pytest -n $(JOBS) --dist worksteal $(TESTS)
@@ -62,6 +63,7 @@ bench: install-dev
 
 generate: install-dev
 	@$(BIN)/python tools/generate_types.py
+	@$(BIN)/python tools/generate_docs.py
 
 format: install-dev
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
