@@ -1,0 +1,1 @@
+"""After the commit: what was written to the outbox is carried out."""
