@@ -147,6 +147,12 @@ class MetadataTooLarge(S3Error):
     text = "Your metadata headers exceed the maximum allowed metadata size"
 
 
+class MethodNotAllowed(S3Error):
+    code = "MethodNotAllowed"
+    status = 405
+    text = "The specified method is not allowed against this resource."
+
+
 class NoSuchBucket(S3Error):
     code = "NoSuchBucket"
     status = 404

@@ -32,6 +32,11 @@ _ENCODED = ("Delimiter", "KeyMarker", "Marker", "NextKeyMarker", "NextMarker", "
 
 
 def list_check(ctx: Context, req: Params) -> Check:
+    return bucket_check(ctx, find_bucket(ctx, req), "s3:ListBucket", list_conditions(req))
+
+
+def list_conditions(req: Params) -> Conditions:
+    """What a policy can know of a listing."""
     conditions: Conditions = {}
     if "Prefix" in req:
         conditions["s3:prefix"] = req["Prefix"]
@@ -39,7 +44,7 @@ def list_check(ctx: Context, req: Params) -> Check:
         conditions["s3:delimiter"] = req["Delimiter"]
     if "MaxKeys" in req:
         conditions["s3:max-keys"] = str(req["MaxKeys"])
-    return bucket_check(ctx, find_bucket(ctx, req), "s3:ListBucket", conditions)
+    return conditions
 
 
 @operation("ListObjectsV2", reads=True, check=list_check, open=True)
@@ -49,14 +54,14 @@ def list_objects_v2(ctx: Context, req: ListObjectsV2Request) -> ListObjectsV2Out
     last = req.get("StartAfter", "")
     if "ContinuationToken" in req:
         last = decode_mark(req["ContinuationToken"])
-    page, result = _list(ctx, bucket, req, last)
+    page, result = list_page(ctx, bucket, req, last)
     result["KeyCount"] = len(page.entries) + len(page.prefixes)
     for member in ("StartAfter", "ContinuationToken"):
         if member in req:
             result[member] = req[member]
     if page.truncated:
         result["NextContinuationToken"] = encode_mark(page.last)
-    result["Contents"] = _contents(page.entries, bucket if req.get("FetchOwner", False) else None)
+    result["Contents"] = contents(page.entries, bucket if req.get("FetchOwner", False) else None)
     return encoded(req, result)  # type: ignore[return-value]
 
 
@@ -64,15 +69,15 @@ def list_objects_v2(ctx: Context, req: ListObjectsV2Request) -> ListObjectsV2Out
 def list_objects(ctx: Context, req: ListObjectsRequest) -> ListObjectsOutput:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html"""
     bucket = find_bucket(ctx, req)
-    page, result = _list(ctx, bucket, req, req.get("Marker", ""))
+    page, result = list_page(ctx, bucket, req, req.get("Marker", ""))
     result["Marker"] = req.get("Marker", "")
     if page.truncated and req.get("Delimiter"):
         result["NextMarker"] = page.last
-    result["Contents"] = _contents(page.entries, bucket)
+    result["Contents"] = contents(page.entries, bucket)
     return encoded(req, result)  # type: ignore[return-value]
 
 
-def _list(ctx: Context, bucket: Bucket, req: Params, last: str) -> tuple[Page[StoredObject], dict[str, Any]]:
+def list_page(ctx: Context, bucket: Bucket, req: Params, last: str) -> tuple[Page[StoredObject], dict[str, Any]]:
     """One page behind `last`, and the members that both versions of the answer have."""
     prefix, delimiter = req.get("Prefix", ""), req.get("Delimiter", "")
     check_texts(prefix, delimiter, last)
@@ -93,7 +98,7 @@ def _list(ctx: Context, bucket: Bucket, req: Params, last: str) -> tuple[Page[St
     return page, result
 
 
-def _contents(rows: list[StoredObject], owned_by: Bucket | None) -> list[Object]:
+def contents(rows: list[StoredObject], owned_by: Bucket | None) -> list[Object]:
     contents: list[Object] = [
         {
             "Key": row.key,
@@ -148,7 +153,7 @@ def encoded(req: Params, result: dict[str, Any]) -> dict[str, Any]:
     for member in _ENCODED:
         if member in result:
             result[member] = _quote(result[member])
-    for entry in (*result.get("Contents", ()), *result.get("Uploads", ())):
+    for entry in (*result.get("Contents", ()), *result.get("Versions", ()), *result.get("Uploads", ())):
         entry["Key"] = _quote(entry["Key"])
     for common in result.get("CommonPrefixes", ()):
         common["Prefix"] = _quote(common["Prefix"])

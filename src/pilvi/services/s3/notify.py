@@ -56,7 +56,10 @@ def _record(ctx: Context, bucket: Bucket, event: str, about: StoredObject) -> di
         "eventName": event,
         "userIdentity": {"principalId": _principal(ctx)},
         "requestParameters": {"sourceIPAddress": ctx.request.context.get("aws:SourceIp", "127.0.0.1")},
-        "responseElements": {"x-amz-request-id": ctx.request.request_id, "x-amz-id-2": ctx.request.request_id},
+        "responseElements": {
+            "x-amz-request-id": ctx.request.request_id,
+            "x-amz-id-2": f"pilvi/{ctx.request.request_id}",
+        },
         "s3": {
             "s3SchemaVersion": "1.0",
             "configurationId": "",

@@ -8,6 +8,10 @@ from typing import NotRequired, TypedDict
 from pilvi.core.effects import Body, Staged
 
 
+class AbortIncompleteMultipartUpload(TypedDict):
+    DaysAfterInitiation: NotRequired[int]
+
+
 class AbortMultipartUploadOutput(TypedDict):
     RequestCharged: NotRequired[str]
     VersionId: NotRequired[str]
@@ -22,6 +26,19 @@ class AbortMultipartUploadRequest(TypedDict):
     IfMatchInitiatedTime: NotRequired[datetime]
 
 
+class AccessControlPolicy(TypedDict):
+    Grants: NotRequired[list[Grant]]
+    Owner: NotRequired[Owner]
+
+
+class AccessControlTranslation(TypedDict):
+    Owner: str
+
+
+class BlockedEncryptionTypes(TypedDict):
+    EncryptionType: NotRequired[list[str]]
+
+
 class Bucket(TypedDict):
     Name: NotRequired[str]
     CreationDate: NotRequired[datetime]
@@ -32,6 +49,15 @@ class Bucket(TypedDict):
 class BucketInfo(TypedDict):
     DataRedundancy: NotRequired[str]
     Type: NotRequired[str]
+
+
+class CORSRule(TypedDict):
+    ID: NotRequired[str]
+    AllowedHeaders: NotRequired[list[str]]
+    AllowedMethods: list[str]
+    AllowedOrigins: list[str]
+    ExposeHeaders: NotRequired[list[str]]
+    MaxAgeSeconds: NotRequired[int]
 
 
 class Checksum(TypedDict):
@@ -119,6 +145,11 @@ class CompletedPart(TypedDict):
     ChecksumXXHASH3: NotRequired[str]
     ChecksumXXHASH128: NotRequired[str]
     PartNumber: NotRequired[int]
+
+
+class Condition(TypedDict):
+    HttpErrorCodeReturnedEquals: NotRequired[str]
+    KeyPrefixEquals: NotRequired[str]
 
 
 class CopyObjectOutput(TypedDict):
@@ -297,9 +328,21 @@ class CreateMultipartUploadRequest(TypedDict):
     ChecksumType: NotRequired[str]
 
 
+class DefaultRetention(TypedDict):
+    Mode: NotRequired[str]
+    Days: NotRequired[int]
+    Years: NotRequired[int]
+    DefaultEventHold: NotRequired[EventHoldDuration]
+
+
 class Delete(TypedDict):
     Objects: list[ObjectIdentifier]
     Quiet: NotRequired[bool]
+
+
+class DeleteBucketPolicyRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
 
 
 class DeleteBucketRequest(TypedDict):
@@ -310,6 +353,18 @@ class DeleteBucketRequest(TypedDict):
 class DeleteBucketTaggingRequest(TypedDict):
     Bucket: str
     ExpectedBucketOwner: NotRequired[str]
+
+
+class DeleteMarkerEntry(TypedDict):
+    Owner: NotRequired[Owner]
+    Key: NotRequired[str]
+    VersionId: NotRequired[str]
+    IsLatest: NotRequired[bool]
+    LastModified: NotRequired[datetime]
+
+
+class DeleteMarkerReplication(TypedDict):
+    Status: NotRequired[str]
 
 
 class DeleteObjectOutput(TypedDict):
@@ -358,6 +413,11 @@ class DeleteObjectsRequest(TypedDict):
     ChecksumAlgorithm: NotRequired[str]
 
 
+class DeletePublicAccessBlockRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
 class DeletedObject(TypedDict):
     Key: NotRequired[str]
     VersionId: NotRequired[str]
@@ -365,11 +425,96 @@ class DeletedObject(TypedDict):
     DeleteMarkerVersionId: NotRequired[str]
 
 
+class Destination(TypedDict):
+    Bucket: str
+    Account: NotRequired[str]
+    StorageClass: NotRequired[str]
+    AccessControlTranslation: NotRequired[AccessControlTranslation]
+    EncryptionConfiguration: NotRequired[EncryptionConfiguration]
+    ReplicationTime: NotRequired[ReplicationTime]
+    Metrics: NotRequired[Metrics]
+
+
+class EncryptionConfiguration(TypedDict):
+    ReplicaKmsKeyID: NotRequired[str]
+
+
 class Error(TypedDict):
     Key: NotRequired[str]
     VersionId: NotRequired[str]
     Code: NotRequired[str]
     Message: NotRequired[str]
+
+
+class ErrorDocument(TypedDict):
+    Key: str
+
+
+class EventBridgeConfiguration(TypedDict):
+    pass
+
+
+class EventHoldDuration(TypedDict):
+    Days: NotRequired[int]
+    Years: NotRequired[int]
+
+
+class ExistingObjectReplication(TypedDict):
+    Status: str
+
+
+class FilterRule(TypedDict):
+    Name: NotRequired[str]
+    Value: NotRequired[str]
+
+
+class GetBucketAccelerateConfigurationOutput(TypedDict):
+    Status: NotRequired[str]
+    RequestCharged: NotRequired[str]
+
+
+class GetBucketAccelerateConfigurationRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+    RequestPayer: NotRequired[str]
+
+
+class GetBucketAclOutput(TypedDict):
+    Owner: NotRequired[Owner]
+    Grants: NotRequired[list[Grant]]
+
+
+class GetBucketAclRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+class GetBucketCorsOutput(TypedDict):
+    CORSRules: NotRequired[list[CORSRule]]
+
+
+class GetBucketCorsRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+class GetBucketEncryptionOutput(TypedDict):
+    ServerSideEncryptionConfiguration: NotRequired[ServerSideEncryptionConfiguration]
+
+
+class GetBucketEncryptionRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+class GetBucketLifecycleConfigurationOutput(TypedDict):
+    Rules: NotRequired[list[LifecycleRule]]
+    TransitionDefaultMinimumObjectSize: NotRequired[str]
+
+
+class GetBucketLifecycleConfigurationRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
 
 
 class GetBucketLocationOutput(TypedDict):
@@ -381,12 +526,107 @@ class GetBucketLocationRequest(TypedDict):
     ExpectedBucketOwner: NotRequired[str]
 
 
+class GetBucketLoggingOutput(TypedDict):
+    LoggingEnabled: NotRequired[LoggingEnabled]
+
+
+class GetBucketLoggingRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+class GetBucketNotificationConfigurationRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+class GetBucketOwnershipControlsOutput(TypedDict):
+    OwnershipControls: NotRequired[OwnershipControls]
+
+
+class GetBucketOwnershipControlsRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+class GetBucketPolicyOutput(TypedDict):
+    Policy: NotRequired[str]
+
+
+class GetBucketPolicyRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+class GetBucketPolicyStatusOutput(TypedDict):
+    PolicyStatus: NotRequired[PolicyStatus]
+
+
+class GetBucketPolicyStatusRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+class GetBucketReplicationOutput(TypedDict):
+    ReplicationConfiguration: NotRequired[ReplicationConfiguration]
+
+
+class GetBucketReplicationRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+class GetBucketRequestPaymentOutput(TypedDict):
+    Payer: NotRequired[str]
+
+
+class GetBucketRequestPaymentRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
 class GetBucketTaggingOutput(TypedDict):
     TagSet: list[Tag]
 
 
 class GetBucketTaggingRequest(TypedDict):
     Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+class GetBucketVersioningOutput(TypedDict):
+    Status: NotRequired[str]
+    MFADelete: NotRequired[str]
+
+
+class GetBucketVersioningRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+class GetBucketWebsiteOutput(TypedDict):
+    RedirectAllRequestsTo: NotRequired[RedirectAllRequestsTo]
+    IndexDocument: NotRequired[IndexDocument]
+    ErrorDocument: NotRequired[ErrorDocument]
+    RoutingRules: NotRequired[list[RoutingRule]]
+
+
+class GetBucketWebsiteRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+class GetObjectAclOutput(TypedDict):
+    Owner: NotRequired[Owner]
+    Grants: NotRequired[list[Grant]]
+    RequestCharged: NotRequired[str]
+
+
+class GetObjectAclRequest(TypedDict):
+    Bucket: str
+    Key: str
+    VersionId: NotRequired[str]
+    RequestPayer: NotRequired[str]
     ExpectedBucketOwner: NotRequired[str]
 
 
@@ -423,6 +663,15 @@ class GetObjectAttributesRequest(TypedDict):
     RequestPayer: NotRequired[str]
     ExpectedBucketOwner: NotRequired[str]
     ObjectAttributes: list[str]
+
+
+class GetObjectLockConfigurationOutput(TypedDict):
+    ObjectLockConfiguration: NotRequired[ObjectLockConfiguration]
+
+
+class GetObjectLockConfigurationRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
 
 
 class GetObjectOutput(TypedDict):
@@ -511,6 +760,28 @@ class GetObjectTaggingRequest(TypedDict):
     RequestPayer: NotRequired[str]
 
 
+class GetPublicAccessBlockOutput(TypedDict):
+    PublicAccessBlockConfiguration: NotRequired[PublicAccessBlockConfiguration]
+
+
+class GetPublicAccessBlockRequest(TypedDict):
+    Bucket: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
+class Grant(TypedDict):
+    Grantee: NotRequired[Grantee]
+    Permission: NotRequired[str]
+
+
+class Grantee(TypedDict):
+    DisplayName: NotRequired[str]
+    EmailAddress: NotRequired[str]
+    ID: NotRequired[str]
+    Type: str
+    URI: NotRequired[str]
+
+
 class HeadBucketOutput(TypedDict):
     BucketArn: NotRequired[str]
     BucketLocationType: NotRequired[str]
@@ -597,9 +868,53 @@ class HeadObjectRequest(TypedDict):
     ChecksumMode: NotRequired[str]
 
 
+class IndexDocument(TypedDict):
+    Suffix: str
+
+
 class Initiator(TypedDict):
     ID: NotRequired[str]
     DisplayName: NotRequired[str]
+
+
+class LambdaFunctionConfiguration(TypedDict):
+    Id: NotRequired[str]
+    LambdaFunctionArn: str
+    Events: list[str]
+    Filter: NotRequired[NotificationConfigurationFilter]
+
+
+class LifecycleExpiration(TypedDict):
+    Date: NotRequired[datetime]
+    Days: NotRequired[int]
+    ExpiredObjectDeleteMarker: NotRequired[bool]
+
+
+class LifecycleRule(TypedDict):
+    Expiration: NotRequired[LifecycleExpiration]
+    ID: NotRequired[str]
+    Prefix: NotRequired[str]
+    Filter: NotRequired[LifecycleRuleFilter]
+    Status: str
+    Transitions: NotRequired[list[Transition]]
+    NoncurrentVersionTransitions: NotRequired[list[NoncurrentVersionTransition]]
+    NoncurrentVersionExpiration: NotRequired[NoncurrentVersionExpiration]
+    AbortIncompleteMultipartUpload: NotRequired[AbortIncompleteMultipartUpload]
+
+
+class LifecycleRuleAndOperator(TypedDict):
+    Prefix: NotRequired[str]
+    Tags: NotRequired[list[Tag]]
+    ObjectSizeGreaterThan: NotRequired[int]
+    ObjectSizeLessThan: NotRequired[int]
+
+
+class LifecycleRuleFilter(TypedDict):
+    Prefix: NotRequired[str]
+    Tag: NotRequired[Tag]
+    ObjectSizeGreaterThan: NotRequired[int]
+    ObjectSizeLessThan: NotRequired[int]
+    And: NotRequired[LifecycleRuleAndOperator]
 
 
 class ListBucketsOutput(TypedDict):
@@ -642,6 +957,36 @@ class ListMultipartUploadsRequest(TypedDict):
     UploadIdMarker: NotRequired[str]
     ExpectedBucketOwner: NotRequired[str]
     RequestPayer: NotRequired[str]
+
+
+class ListObjectVersionsOutput(TypedDict):
+    IsTruncated: NotRequired[bool]
+    KeyMarker: NotRequired[str]
+    VersionIdMarker: NotRequired[str]
+    NextKeyMarker: NotRequired[str]
+    NextVersionIdMarker: NotRequired[str]
+    Versions: NotRequired[list[ObjectVersion]]
+    DeleteMarkers: NotRequired[list[DeleteMarkerEntry]]
+    Name: NotRequired[str]
+    Prefix: NotRequired[str]
+    Delimiter: NotRequired[str]
+    MaxKeys: NotRequired[int]
+    CommonPrefixes: NotRequired[list[CommonPrefix]]
+    EncodingType: NotRequired[str]
+    RequestCharged: NotRequired[str]
+
+
+class ListObjectVersionsRequest(TypedDict):
+    Bucket: str
+    Delimiter: NotRequired[str]
+    EncodingType: NotRequired[str]
+    KeyMarker: NotRequired[str]
+    MaxKeys: NotRequired[int]
+    Prefix: NotRequired[str]
+    VersionIdMarker: NotRequired[str]
+    ExpectedBucketOwner: NotRequired[str]
+    RequestPayer: NotRequired[str]
+    OptionalObjectAttributes: NotRequired[list[str]]
 
 
 class ListObjectsOutput(TypedDict):
@@ -738,6 +1083,18 @@ class LocationInfo(TypedDict):
     Name: NotRequired[str]
 
 
+class LoggingEnabled(TypedDict):
+    TargetBucket: str
+    TargetGrants: NotRequired[list[TargetGrant]]
+    TargetPrefix: str
+    TargetObjectKeyFormat: NotRequired[TargetObjectKeyFormat]
+
+
+class Metrics(TypedDict):
+    Status: str
+    EventThreshold: NotRequired[ReplicationTimeValue]
+
+
 class MultipartUpload(TypedDict):
     UploadId: NotRequired[str]
     Key: NotRequired[str]
@@ -748,6 +1105,28 @@ class MultipartUpload(TypedDict):
     ChecksumAlgorithm: NotRequired[str]
     ChecksumType: NotRequired[str]
     VersionId: NotRequired[str]
+
+
+class NoncurrentVersionExpiration(TypedDict):
+    NoncurrentDays: NotRequired[int]
+    NewerNoncurrentVersions: NotRequired[int]
+
+
+class NoncurrentVersionTransition(TypedDict):
+    NoncurrentDays: NotRequired[int]
+    StorageClass: NotRequired[str]
+    NewerNoncurrentVersions: NotRequired[int]
+
+
+class NotificationConfiguration(TypedDict):
+    TopicConfigurations: NotRequired[list[TopicConfiguration]]
+    QueueConfigurations: NotRequired[list[QueueConfiguration]]
+    LambdaFunctionConfigurations: NotRequired[list[LambdaFunctionConfiguration]]
+    EventBridgeConfiguration: NotRequired[EventBridgeConfiguration]
+
+
+class NotificationConfigurationFilter(TypedDict):
+    Key: NotRequired[S3KeyFilter]
 
 
 class Object(TypedDict):
@@ -770,6 +1149,15 @@ class ObjectIdentifier(TypedDict):
     Size: NotRequired[int]
 
 
+class ObjectLockConfiguration(TypedDict):
+    ObjectLockEnabled: NotRequired[str]
+    Rule: NotRequired[ObjectLockRule]
+
+
+class ObjectLockRule(TypedDict):
+    DefaultRetention: NotRequired[DefaultRetention]
+
+
 class ObjectPart(TypedDict):
     PartNumber: NotRequired[int]
     Size: NotRequired[int]
@@ -785,9 +1173,31 @@ class ObjectPart(TypedDict):
     ChecksumXXHASH128: NotRequired[str]
 
 
+class ObjectVersion(TypedDict):
+    ETag: NotRequired[str]
+    ChecksumAlgorithm: NotRequired[list[str]]
+    ChecksumType: NotRequired[str]
+    Size: NotRequired[int]
+    StorageClass: NotRequired[str]
+    Key: NotRequired[str]
+    VersionId: NotRequired[str]
+    IsLatest: NotRequired[bool]
+    LastModified: NotRequired[datetime]
+    Owner: NotRequired[Owner]
+    RestoreStatus: NotRequired[RestoreStatus]
+
+
 class Owner(TypedDict):
     DisplayName: NotRequired[str]
     ID: NotRequired[str]
+
+
+class OwnershipControls(TypedDict):
+    Rules: list[OwnershipControlsRule]
+
+
+class OwnershipControlsRule(TypedDict):
+    ObjectOwnership: str
 
 
 class Part(TypedDict):
@@ -807,11 +1217,85 @@ class Part(TypedDict):
     ChecksumXXHASH128: NotRequired[str]
 
 
+class PartitionedPrefix(TypedDict):
+    PartitionDateSource: NotRequired[str]
+
+
+class PolicyStatus(TypedDict):
+    IsPublic: NotRequired[bool]
+
+
+class PublicAccessBlockConfiguration(TypedDict):
+    BlockPublicAcls: NotRequired[bool]
+    IgnorePublicAcls: NotRequired[bool]
+    BlockPublicPolicy: NotRequired[bool]
+    RestrictPublicBuckets: NotRequired[bool]
+
+
+class PutBucketAclRequest(TypedDict):
+    ACL: NotRequired[str]
+    AccessControlPolicy: NotRequired[AccessControlPolicy]
+    Bucket: str
+    ContentMD5: NotRequired[str]
+    ChecksumAlgorithm: NotRequired[str]
+    GrantFullControl: NotRequired[str]
+    GrantRead: NotRequired[str]
+    GrantReadACP: NotRequired[str]
+    GrantWrite: NotRequired[str]
+    GrantWriteACP: NotRequired[str]
+    ExpectedBucketOwner: NotRequired[str]
+
+
+class PutBucketNotificationConfigurationRequest(TypedDict):
+    Bucket: str
+    NotificationConfiguration: NotificationConfiguration
+    ExpectedBucketOwner: NotRequired[str]
+    SkipDestinationValidation: NotRequired[bool]
+
+
+class PutBucketOwnershipControlsRequest(TypedDict):
+    Bucket: str
+    ContentMD5: NotRequired[str]
+    ExpectedBucketOwner: NotRequired[str]
+    OwnershipControls: OwnershipControls
+    ChecksumAlgorithm: NotRequired[str]
+
+
+class PutBucketPolicyRequest(TypedDict):
+    Bucket: str
+    ContentMD5: NotRequired[str]
+    ChecksumAlgorithm: NotRequired[str]
+    ConfirmRemoveSelfBucketAccess: NotRequired[bool]
+    Policy: str
+    ExpectedBucketOwner: NotRequired[str]
+
+
 class PutBucketTaggingRequest(TypedDict):
     Bucket: str
     ContentMD5: NotRequired[str]
     ChecksumAlgorithm: NotRequired[str]
     Tagging: Tagging
+    ExpectedBucketOwner: NotRequired[str]
+
+
+class PutObjectAclOutput(TypedDict):
+    RequestCharged: NotRequired[str]
+
+
+class PutObjectAclRequest(TypedDict):
+    ACL: NotRequired[str]
+    AccessControlPolicy: NotRequired[AccessControlPolicy]
+    Bucket: str
+    ContentMD5: NotRequired[str]
+    ChecksumAlgorithm: NotRequired[str]
+    GrantFullControl: NotRequired[str]
+    GrantRead: NotRequired[str]
+    GrantReadACP: NotRequired[str]
+    GrantWrite: NotRequired[str]
+    GrantWriteACP: NotRequired[str]
+    Key: str
+    RequestPayer: NotRequired[str]
+    VersionId: NotRequired[str]
     ExpectedBucketOwner: NotRequired[str]
 
 
@@ -907,9 +1391,115 @@ class PutObjectTaggingRequest(TypedDict):
     RequestPayer: NotRequired[str]
 
 
+class PutPublicAccessBlockRequest(TypedDict):
+    Bucket: str
+    ContentMD5: NotRequired[str]
+    ChecksumAlgorithm: NotRequired[str]
+    PublicAccessBlockConfiguration: PublicAccessBlockConfiguration
+    ExpectedBucketOwner: NotRequired[str]
+
+
+class QueueConfiguration(TypedDict):
+    Id: NotRequired[str]
+    QueueArn: str
+    Events: list[str]
+    Filter: NotRequired[NotificationConfigurationFilter]
+
+
+class Redirect(TypedDict):
+    HostName: NotRequired[str]
+    HttpRedirectCode: NotRequired[str]
+    Protocol: NotRequired[str]
+    ReplaceKeyPrefixWith: NotRequired[str]
+    ReplaceKeyWith: NotRequired[str]
+
+
+class RedirectAllRequestsTo(TypedDict):
+    HostName: str
+    Protocol: NotRequired[str]
+
+
+class ReplicaModifications(TypedDict):
+    Status: str
+
+
+class ReplicationConfiguration(TypedDict):
+    Role: str
+    Rules: list[ReplicationRule]
+
+
+class ReplicationRule(TypedDict):
+    ID: NotRequired[str]
+    Priority: NotRequired[int]
+    Prefix: NotRequired[str]
+    Filter: NotRequired[ReplicationRuleFilter]
+    Status: str
+    SourceSelectionCriteria: NotRequired[SourceSelectionCriteria]
+    ExistingObjectReplication: NotRequired[ExistingObjectReplication]
+    Destination: Destination
+    DeleteMarkerReplication: NotRequired[DeleteMarkerReplication]
+
+
+class ReplicationRuleAndOperator(TypedDict):
+    Prefix: NotRequired[str]
+    Tags: NotRequired[list[Tag]]
+
+
+class ReplicationRuleFilter(TypedDict):
+    Prefix: NotRequired[str]
+    Tag: NotRequired[Tag]
+    And: NotRequired[ReplicationRuleAndOperator]
+
+
+class ReplicationTime(TypedDict):
+    Status: str
+    Time: ReplicationTimeValue
+
+
+class ReplicationTimeValue(TypedDict):
+    Minutes: NotRequired[int]
+
+
 class RestoreStatus(TypedDict):
     IsRestoreInProgress: NotRequired[bool]
     RestoreExpiryDate: NotRequired[datetime]
+
+
+class RoutingRule(TypedDict):
+    Condition: NotRequired[Condition]
+    Redirect: Redirect
+
+
+class S3KeyFilter(TypedDict):
+    FilterRules: NotRequired[list[FilterRule]]
+
+
+class ServerSideEncryptionByDefault(TypedDict):
+    SSEAlgorithm: str
+    KMSMasterKeyID: NotRequired[str]
+
+
+class ServerSideEncryptionConfiguration(TypedDict):
+    Rules: list[ServerSideEncryptionRule]
+
+
+class ServerSideEncryptionRule(TypedDict):
+    ApplyServerSideEncryptionByDefault: NotRequired[ServerSideEncryptionByDefault]
+    BucketKeyEnabled: NotRequired[bool]
+    BlockedEncryptionTypes: NotRequired[BlockedEncryptionTypes]
+
+
+class SimplePrefix(TypedDict):
+    pass
+
+
+class SourceSelectionCriteria(TypedDict):
+    SseKmsEncryptedObjects: NotRequired[SseKmsEncryptedObjects]
+    ReplicaModifications: NotRequired[ReplicaModifications]
+
+
+class SseKmsEncryptedObjects(TypedDict):
+    Status: str
 
 
 class Tag(TypedDict):
@@ -919,6 +1509,29 @@ class Tag(TypedDict):
 
 class Tagging(TypedDict):
     TagSet: list[Tag]
+
+
+class TargetGrant(TypedDict):
+    Grantee: NotRequired[Grantee]
+    Permission: NotRequired[str]
+
+
+class TargetObjectKeyFormat(TypedDict):
+    SimplePrefix: NotRequired[SimplePrefix]
+    PartitionedPrefix: NotRequired[PartitionedPrefix]
+
+
+class TopicConfiguration(TypedDict):
+    Id: NotRequired[str]
+    TopicArn: str
+    Events: list[str]
+    Filter: NotRequired[NotificationConfigurationFilter]
+
+
+class Transition(TypedDict):
+    Date: NotRequired[datetime]
+    Days: NotRequired[int]
+    StorageClass: NotRequired[str]
 
 
 class UploadPartCopyOutput(TypedDict):
