@@ -70,7 +70,8 @@ class S3Codec(RestXmlCodec):
     def compile_serialiser(self, operation: OperationModel) -> Serialiser:
         if operation.name == "GetBucketLocation":
             return self._serialise_location
-        return super().compile_serialiser(operation)
+        serialise = super().compile_serialiser(operation)
+        return _partial(serialise) if operation.name in {"GetObject", "HeadObject"} else serialise
 
     def _serialise_location(self, result: dict[str, Any], request_id: str) -> Response:
         """<LocationConstraint>eu-west-1</LocationConstraint>; an empty element means us-east-1."""
@@ -130,6 +131,18 @@ class S3Codec(RestXmlCodec):
             f"<RequestId>{escape(request_id)}</RequestId><HostId>{host_id(request_id)}</HostId></Error>"
         )
         return Response(status, headers, body.encode())
+
+
+def _partial(serialise: Serialiser) -> Serialiser:
+    """An answer with a part of an object has a status of its own, which the model does not tell."""
+
+    def serialise_part(result: dict[str, Any], request_id: str) -> Response:
+        response = serialise(result, request_id)
+        if "ContentRange" in result:
+            response.status = 206
+        return response
+
+    return serialise_part
 
 
 def host_id(request_id: str) -> str:
