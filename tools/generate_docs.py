@@ -36,13 +36,11 @@ def main(arguments: list[str]) -> int:
 
 
 def settings() -> str:
-    rows = ["| Option | Variable | In the file | Default | Meaning |", "|---|---|---|---|---|"]
-    for option in OPTIONS:
-        rows.append(
-            f"| `{option.switch} {option.metavar}` | `{option.variable}` | `{option.name}` "
-            f"| {option.default} | {option.help} |",
-        )
-    return "\n".join(rows) + "\n"
+    rows = [
+        f"| `{option.switch} {option.metavar}` | `{option.variable}` | `{option.name}` | {option.default} | {option.help} |"
+        for option in OPTIONS
+    ]
+    return "\n".join(["| Option | Variable | In the file | Default | Meaning |", "|---|---|---|---|---|", *rows, ""])
 
 
 def operations() -> str:
