@@ -178,7 +178,10 @@ def _kind(record: type[Record], fields: dict[str, msgspec.structs.FieldInfo], na
 
 
 def _body(record: type[Record], fields: list[msgspec.structs.FieldInfo]) -> type[msgspec.Struct]:
-    """The struct of what lies in the document: the fields without a column, with their defaults."""
+    """The struct of what lies in the document: the fields without a column, with their defaults.
+
+    A record that omits defaults does so here too: its documents are shorter, and a changed default is a changed shape.
+    """
     described = [
         (
             field.name,
@@ -187,7 +190,13 @@ def _body(record: type[Record], fields: list[msgspec.structs.FieldInfo]) -> type
         )
         for field in fields
     ]
-    return msgspec.defstruct(f"{record.__name__}Body", described, frozen=True, kw_only=True)
+    return msgspec.defstruct(
+        f"{record.__name__}Body",
+        described,
+        frozen=True,
+        kw_only=True,
+        omit_defaults=record.__struct_config__.omit_defaults,
+    )
 
 
 def _compile(
