@@ -12,10 +12,16 @@ from pilvi.identity.question import Question
 HERE, THERE = "111122223333", "444455556666"
 NOW_MS = 1_790_000_000_000
 
-BOB = Caller("user", HERE, f"arn:aws:iam::{HERE}:user/team/bob", "AIDABOBBOBBOBBOB", f"arn:aws:iam::{HERE}:user/team/bob")
+BOB = Caller(
+    "user", HERE, f"arn:aws:iam::{HERE}:user/team/bob", "AIDABOBBOBBOBBOB", f"arn:aws:iam::{HERE}:user/team/bob"
+)
 STRANGER = Caller("user", THERE, f"arn:aws:iam::{THERE}:user/eve", "AIDAEVEEVEEVEEVE", f"arn:aws:iam::{THERE}:user/eve")
 SESSION = Caller(
-    "role", HERE, f"arn:aws:sts::{HERE}:assumed-role/reader/s1", "AROAREADERREADER:s1", f"arn:aws:iam::{HERE}:role/reader"
+    "role",
+    HERE,
+    f"arn:aws:sts::{HERE}:assumed-role/reader/s1",
+    "AROAREADERREADER:s1",
+    f"arn:aws:iam::{HERE}:role/reader",
 )
 ROOT = root(HERE)
 S3 = service("s3.amazonaws.com", HERE, "arn:aws:s3:::photos")

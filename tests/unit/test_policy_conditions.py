@@ -1,6 +1,7 @@
 """Every condition operator over present, missing and several values."""
 
 import pytest
+
 from policies import allow, allowed
 
 KEY = "my:Key"

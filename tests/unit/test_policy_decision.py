@@ -1,9 +1,9 @@
 """The order in which policies decide, case by case as the evaluation logic page of the IAM User Guide tells it."""
 
 import pytest
-from policies import BOB, HERE, NOBODY, PHOTO, ROOT, S3, SESSION, STRANGER, THERE, allow, allowed, deny, judge
 
 from pilvi.core.caller import Caller, service
+from policies import BOB, HERE, NOBODY, PHOTO, ROOT, S3, SESSION, STRANGER, THERE, allow, allowed, deny, judge
 
 EVERYONE = {"Principal": "*"}
 ACCOUNT = {"Principal": {"AWS": HERE}}
@@ -118,7 +118,9 @@ class TestTrust:
     def test_own_policies_do_not_replace_trust(self):
         """Unlike other resources, a role must itself trust the caller."""
         assert not self.asked(allow(), trust=[])
-        assert not self.asked(allow(), trust=[{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": THERE}}])
+        assert not self.asked(
+            allow(), trust=[{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": THERE}}]
+        )
 
     def test_trust_in_a_user_is_enough(self):
         """Within the account."""
@@ -175,7 +177,11 @@ class TestAnonymousAndServices:
 
     def test_a_service_has_no_rights_of_its_own(self):
         """Only the resource's policy speaks for it."""
-        invoke = {"caller": S3, "action": "lambda:InvokeFunction", "resource": f"arn:aws:lambda:eu-west-1:{HERE}:function:f"}
+        invoke = {
+            "caller": S3,
+            "action": "lambda:InvokeFunction",
+            "resource": f"arn:aws:lambda:eu-west-1:{HERE}:function:f",
+        }
         assert not allowed(**invoke)
         assert not allowed(**invoke, by_resource=[allow(**ACCOUNT)])
         assert allowed(**invoke, by_resource=[allow(Principal={"Service": "s3.amazonaws.com"})])

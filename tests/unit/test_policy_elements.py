@@ -1,11 +1,11 @@
 """Action, Resource and their negations, wildcards, policy variables."""
 
 import pytest
-from policies import BOB, HERE, PHOTO, SESSION, allow, allowed, deny, policy
 
 from pilvi.identity.documents import BadDocument, compile_policy
 from pilvi.identity.matching import Patterns
 from pilvi.identity.patterns import arn_like, tokens
+from policies import BOB, HERE, PHOTO, SESSION, allow, allowed, deny, policy
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,9 @@ def test_what_is_no_policy_does_not_compile(text):
 
 def test_one_statement_may_stand_without_a_list():
     """As may every action, resource and condition value."""
-    bare = compile_policy('{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "a:B", "Resource": "*"}}')
+    bare = compile_policy(
+        '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "a:B", "Resource": "*"}}'
+    )
     assert len(bare.statements) == 1
 
 

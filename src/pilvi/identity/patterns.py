@@ -56,9 +56,12 @@ def _walk(pattern: tuple[Token, ...], text: str) -> bool:
         elif kind == _ANY:
             following = set(range(min(reached), len(text) + 1)) if reached else following
         else:
-            for place in reached:
-                colon = text.find(":", place)
-                following.update(range(place, (colon if colon >= 0 else len(text)) + 1))
+            covered = -1
+            for place in sorted(reached):
+                if place > covered:
+                    colon = text.find(":", place)
+                    covered = colon if colon >= 0 else len(text)
+                    following.update(range(place, covered + 1))
         reached = following
     return len(text) in reached
 

@@ -52,7 +52,7 @@ def problem(document: str, use: Use) -> str | None:
 def _problems(document: str, use: Use) -> Iterator[str]:
     try:
         source = msgspec.json.decode(document)
-    except (msgspec.DecodeError, UnicodeError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         yield SYNTAX
         return
     if not isinstance(source, dict) or not source.keys() <= _DOCUMENT or "Statement" not in source:
@@ -61,7 +61,7 @@ def _problems(document: str, use: Use) -> Iterator[str]:
     if _repeats_a_name(document):
         yield SYNTAX
     version = source.get("Version", "2008-10-17")
-    if version not in _VERSIONS or not isinstance(source.get("Id", ""), str):
+    if not isinstance(version, str) or version not in _VERSIONS or not isinstance(source.get("Id", ""), str):
         yield SYNTAX
     elif use == "identity" and version != "2012-10-17":
         yield VERSION
@@ -96,8 +96,10 @@ def _statement(statement: Mapping[str, Any], use: Use, *, variables: bool) -> It
         yield SYNTAX
     if "Effect" not in statement:
         yield "Missing required field Effect"
+    elif not isinstance(statement["Effect"], str):
+        yield SYNTAX
     elif statement["Effect"] not in {"Allow", "Deny"}:
-        yield f"Invalid effect: {statement['Effect']}" if isinstance(statement["Effect"], str) else SYNTAX
+        yield f"Invalid effect: {statement['Effect']}"
     yield from _sid(statement.get("Sid", ""), use)
     yield from _principals(statement, use)
     yield from _actions(statement, use)
