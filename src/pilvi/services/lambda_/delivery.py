@@ -12,46 +12,13 @@ from pilvi.core.context import Context
 from pilvi.core.effects import Invocation, Invoke, Outcome
 from pilvi.core.errors import CloudError
 from pilvi.core.operation import RetryAt, Settled
-from pilvi.services.lambda_ import find, limits
+from pilvi.services.lambda_ import asyncevents, destinations, find, limits
+from pilvi.services.lambda_.asyncevents import TOPIC, AsyncEvent
 from pilvi.services.lambda_.errors import ResourceNotFound
-from pilvi.services.lambda_.names import FunctionId
 from pilvi.services.lambda_.records import EventConfig
 from pilvi.state.store import OutboxEntry
 
-TOPIC = "lambda.async"
-
-
-class AsyncEvent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One asynchronous invocation on its way.
-
-    Attributes:
-        errors: how often the function itself failed; throttles do not count.
-        pauses: how often it could not be run at all.
-    """
-
-    account: str
-    region: str
-    name: str
-    qualifier: str
-    request_id: str
-    payload: bytes
-    created_ms: int
-    client_context: str = ""
-    errors: int = 0
-    pauses: int = 0
-
-    @property
-    def function(self) -> FunctionId:
-        return FunctionId(self.account, self.region, self.name, self.qualifier)
-
-
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(AsyncEvent).decode
-
-
-def publish(ctx: Context, event: AsyncEvent) -> None:
-    """Writes the invocation down, in the transaction of whoever asks for it."""
-    ctx.tx.publish(TOPIC, _encode(event), key=event.function.unqualified_arn)
+FAILURE_BYTES_MAX = 1_024  # of an error, kept with the entry
 
 
 class AsyncInvocations(msgspec.Struct, frozen=True):
@@ -66,7 +33,7 @@ class AsyncInvocations(msgspec.Struct, frozen=True):
     topic: str = TOPIC
 
     def begin(self, ctx: Context, entry: OutboxEntry) -> Invoke | Settled:
-        event = _decode(entry.body)
+        event = asyncevents.decode(entry.body)
         try:
             found = find.version(ctx, event.function)
         except ResourceNotFound:
@@ -76,10 +43,11 @@ class AsyncInvocations(msgspec.Struct, frozen=True):
         return Invoke(invocation, lambda outcome: outcome)
 
     def settle(self, ctx: Context, entry: OutboxEntry, outcome: Outcome | BaseException) -> Settled | RetryAt:
-        event = _decode(entry.body)
+        event = asyncevents.decode(entry.body)
+        config = ctx.tx[EventConfig].get(*event.function.key, event.function.policy_qualifier)
         if isinstance(outcome, Outcome) and outcome.error is None:
+            destinations.send(ctx, event, config, destinations.SUCCESS, outcome)
             return Settled()
-        config = _config(ctx, event.function)
         if isinstance(outcome, Outcome):
             return self._after_function_error(ctx, event, config, outcome)
         return self._after_system_error(ctx, event, config, outcome)
@@ -90,9 +58,11 @@ class AsyncInvocations(msgspec.Struct, frozen=True):
         retries = limits.ASYNC_RETRIES if config is None or config.retries is None else config.retries
         event = msgspec.structs.replace(event, errors=event.errors + 1)
         if event.errors > retries:
+            destinations.send(ctx, event, config, destinations.RETRIES_EXHAUSTED, outcome)
             return Settled(dropped=f"{event.function.arn} failed {event.errors} times")
         delay = self.retry_delays_ms[min(event.errors, len(self.retry_delays_ms)) - 1]
-        return self._again(ctx, event, config, delay, outcome.payload[:1024].decode(errors="replace"))
+        failure = outcome.payload[:FAILURE_BYTES_MAX].decode(errors="replace")
+        return self._again(ctx, event, config, delay, failure, outcome)
 
     def _after_system_error(
         self, ctx: Context, event: AsyncEvent, config: EventConfig | None, error: BaseException
@@ -100,18 +70,21 @@ class AsyncInvocations(msgspec.Struct, frozen=True):
         event = msgspec.structs.replace(event, pauses=event.pauses + 1)
         delay = min(self.backoff_first_ms << min(event.pauses - 1, 20), limits.BACKOFF_MS_MAX)
         failure = f"{error.code}: {error.message}" if isinstance(error, CloudError) else type(error).__name__
-        return self._again(ctx, event, config, delay, failure)
+        return self._again(ctx, event, config, delay, failure, None)
 
     def _again(
-        self, ctx: Context, event: AsyncEvent, config: EventConfig | None, delay_ms: int, failure: str
+        self,
+        ctx: Context,
+        event: AsyncEvent,
+        config: EventConfig | None,
+        delay_ms: int,
+        failure: str,
+        outcome: Outcome | None,
     ) -> Settled | RetryAt:
         age_max = limits.ASYNC_AGE_MS_MAX
         if config is not None and config.age_seconds is not None:
             age_max = config.age_seconds * 1000
         if ctx.now_ms + delay_ms - event.created_ms > age_max:
+            destinations.send(ctx, event, config, destinations.TOO_OLD, outcome)
             return Settled(dropped=f"{event.function.arn}: the event is too old for another try")
-        return RetryAt(ctx.now_ms + delay_ms, failure, _encode(event))
-
-
-def _config(ctx: Context, function: FunctionId) -> EventConfig | None:
-    return ctx.tx[EventConfig].get(*function.key, function.policy_qualifier)
+        return RetryAt(ctx.now_ms + delay_ms, failure, asyncevents.encode(event))

@@ -44,7 +44,7 @@ def create_check(ctx: Context, req: CreateFunctionRequest) -> list[Check]:
 @operation("CreateFunction", check=create_check)
 def create_function(ctx: Context, req: CreateFunctionRequest) -> FunctionConfiguration:
     """https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html"""
-    name = _own_unqualified(ctx, req["FunctionName"])
+    name = own_unqualified(ctx, req["FunctionName"])
     rules.refuse_what_is_not_built(req)
     if "Runtime" not in req or "Handler" not in req:
         raise InvalidParameterValue(
@@ -64,7 +64,12 @@ def create_function(ctx: Context, req: CreateFunctionRequest) -> FunctionConfigu
     return views.configuration(name, find.Found(LATEST, one.latest))
 
 
-def _own_unqualified(ctx: Context, text: str) -> FunctionId:
+def own_unqualified(ctx: Context, text: str) -> FunctionId:
+    """The function that a request names where no version of it can be meant.
+
+    Raises:
+        InvalidParameterValue: a version or alias is named.
+    """
     name = names.parse(ctx, text)
     if name.qualifier:
         raise InvalidParameterValue("The function name must not have a qualifier.")

@@ -12,7 +12,7 @@ from pilvi.core.effects import Invocation, Invoke, Outcome
 from pilvi.core.errors import NotBuilt
 from pilvi.core.operation import operation
 from pilvi.services.lambda_ import find, limits, names
-from pilvi.services.lambda_.delivery import AsyncEvent, publish
+from pilvi.services.lambda_.asyncevents import AsyncEvent, publish
 from pilvi.services.lambda_.errors import InvalidParameterValue, InvalidRequestContent, RequestEntityTooLarge
 from pilvi.services.lambda_.functions import on_function
 from pilvi.services.lambda_.names import FunctionId

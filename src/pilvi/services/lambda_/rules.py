@@ -121,6 +121,13 @@ _BUILT = frozenset(
 )
 
 
+def refuse_unknown(request: Mapping[str, Any], known: frozenset[str]) -> None:
+    """Raises NotBuilt, naming the first member that is not among `known`."""
+    for member in request:
+        if member not in known:
+            raise NotBuilt(f"lambda: {member} is not built.")
+
+
 def refuse_what_is_not_built(request: Mapping[str, Any]) -> None:
     """Nothing that a client asks for is passed over in silence.
 

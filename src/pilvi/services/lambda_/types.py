@@ -2,11 +2,57 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import NotRequired, TypedDict
 
 
 class AcceleratorConfig(TypedDict):
     AcceleratorMemorySize: int
+
+
+class AccountLimit(TypedDict):
+    TotalCodeSize: NotRequired[int]
+    CodeSizeUnzipped: NotRequired[int]
+    CodeSizeZipped: NotRequired[int]
+    ConcurrentExecutions: NotRequired[int]
+    UnreservedConcurrentExecutions: NotRequired[int]
+
+
+class AccountUsage(TypedDict):
+    TotalCodeSize: NotRequired[int]
+    FunctionCount: NotRequired[int]
+
+
+class AddPermissionRequest(TypedDict):
+    FunctionName: str
+    StatementId: str
+    Action: str
+    Principal: str
+    SourceArn: NotRequired[str]
+    FunctionUrlAuthType: NotRequired[str]
+    InvokedViaFunctionUrl: NotRequired[bool]
+    SourceAccount: NotRequired[str]
+    EventSourceToken: NotRequired[str]
+    Qualifier: NotRequired[str]
+    RevisionId: NotRequired[str]
+    PrincipalOrgID: NotRequired[str]
+
+
+class AddPermissionResponse(TypedDict):
+    Statement: NotRequired[str]
+
+
+class AliasConfiguration(TypedDict):
+    AliasArn: NotRequired[str]
+    Name: NotRequired[str]
+    FunctionVersion: NotRequired[str]
+    Description: NotRequired[str]
+    RoutingConfig: NotRequired[AliasRoutingConfiguration]
+    RevisionId: NotRequired[str]
+
+
+class AliasRoutingConfiguration(TypedDict):
+    AdditionalVersionWeights: NotRequired[dict[str, float]]
 
 
 class CapacityProviderConfig(TypedDict):
@@ -15,6 +61,14 @@ class CapacityProviderConfig(TypedDict):
 
 class Concurrency(TypedDict):
     ReservedConcurrentExecutions: NotRequired[int]
+
+
+class CreateAliasRequest(TypedDict):
+    FunctionName: str
+    Name: str
+    FunctionVersion: str
+    Description: NotRequired[str]
+    RoutingConfig: NotRequired[AliasRoutingConfiguration]
 
 
 class CreateFunctionRequest(TypedDict):
@@ -54,6 +108,16 @@ class DeadLetterConfig(TypedDict):
     TargetArn: NotRequired[str]
 
 
+class DeleteAliasRequest(TypedDict):
+    FunctionName: str
+    Name: str
+
+
+class DeleteFunctionEventInvokeConfigRequest(TypedDict):
+    FunctionName: str
+    Qualifier: NotRequired[str]
+
+
 class DeleteFunctionRequest(TypedDict):
     FunctionName: str
     Qualifier: NotRequired[str]
@@ -61,6 +125,11 @@ class DeleteFunctionRequest(TypedDict):
 
 class DeleteFunctionResponse(TypedDict):
     StatusCode: NotRequired[int]
+
+
+class DestinationConfig(TypedDict):
+    OnSuccess: NotRequired[OnSuccess]
+    OnFailure: NotRequired[OnFailure]
 
 
 class DurableConfig(TypedDict):
@@ -163,12 +232,39 @@ class FunctionConfiguration(TypedDict):
     AcceleratorConfig: NotRequired[AcceleratorConfig]
 
 
+class FunctionEventInvokeConfig(TypedDict):
+    LastModified: NotRequired[datetime]
+    FunctionArn: NotRequired[str]
+    MaximumRetryAttempts: NotRequired[int]
+    MaximumEventAgeInSeconds: NotRequired[int]
+    DestinationConfig: NotRequired[DestinationConfig]
+
+
 class FunctionRuntimeConfig(TypedDict):
     RuntimeArn: str
     RuntimeAlias: str
 
 
+class GetAccountSettingsRequest(TypedDict):
+    pass
+
+
+class GetAccountSettingsResponse(TypedDict):
+    AccountLimit: NotRequired[AccountLimit]
+    AccountUsage: NotRequired[AccountUsage]
+
+
+class GetAliasRequest(TypedDict):
+    FunctionName: str
+    Name: str
+
+
 class GetFunctionConfigurationRequest(TypedDict):
+    FunctionName: str
+    Qualifier: NotRequired[str]
+
+
+class GetFunctionEventInvokeConfigRequest(TypedDict):
     FunctionName: str
     Qualifier: NotRequired[str]
 
@@ -184,6 +280,16 @@ class GetFunctionResponse(TypedDict):
     Tags: NotRequired[dict[str, str]]
     TagsError: NotRequired[TagsError]
     Concurrency: NotRequired[Concurrency]
+
+
+class GetPolicyRequest(TypedDict):
+    FunctionName: str
+    Qualifier: NotRequired[str]
+
+
+class GetPolicyResponse(TypedDict):
+    Policy: NotRequired[str]
+    RevisionId: NotRequired[str]
 
 
 class ImageConfig(TypedDict):
@@ -235,6 +341,29 @@ class Layer(TypedDict):
     SigningJobArn: NotRequired[str]
 
 
+class ListAliasesRequest(TypedDict):
+    FunctionName: str
+    FunctionVersion: NotRequired[str]
+    Marker: NotRequired[str]
+    MaxItems: NotRequired[int]
+
+
+class ListAliasesResponse(TypedDict):
+    NextMarker: NotRequired[str]
+    Aliases: NotRequired[list[AliasConfiguration]]
+
+
+class ListFunctionEventInvokeConfigsRequest(TypedDict):
+    FunctionName: str
+    Marker: NotRequired[str]
+    MaxItems: NotRequired[int]
+
+
+class ListFunctionEventInvokeConfigsResponse(TypedDict):
+    FunctionEventInvokeConfigs: NotRequired[list[FunctionEventInvokeConfig]]
+    NextMarker: NotRequired[str]
+
+
 class ListFunctionsRequest(TypedDict):
     MasterRegion: NotRequired[str]
     FunctionVersion: NotRequired[str]
@@ -247,11 +376,61 @@ class ListFunctionsResponse(TypedDict):
     Functions: NotRequired[list[FunctionConfiguration]]
 
 
+class ListTagsRequest(TypedDict):
+    Resource: str
+
+
+class ListTagsResponse(TypedDict):
+    Tags: NotRequired[dict[str, str]]
+
+
+class ListVersionsByFunctionRequest(TypedDict):
+    FunctionName: str
+    Marker: NotRequired[str]
+    MaxItems: NotRequired[int]
+
+
+class ListVersionsByFunctionResponse(TypedDict):
+    NextMarker: NotRequired[str]
+    Versions: NotRequired[list[FunctionConfiguration]]
+
+
 class LoggingConfig(TypedDict):
     LogFormat: NotRequired[str]
     ApplicationLogLevel: NotRequired[str]
     SystemLogLevel: NotRequired[str]
     LogGroup: NotRequired[str]
+
+
+class OnFailure(TypedDict):
+    Destination: NotRequired[str]
+
+
+class OnSuccess(TypedDict):
+    Destination: NotRequired[str]
+
+
+class PublishVersionRequest(TypedDict):
+    FunctionName: str
+    CodeSha256: NotRequired[str]
+    Description: NotRequired[str]
+    RevisionId: NotRequired[str]
+    PublishTo: NotRequired[str]
+
+
+class PutFunctionEventInvokeConfigRequest(TypedDict):
+    FunctionName: str
+    Qualifier: NotRequired[str]
+    MaximumRetryAttempts: NotRequired[int]
+    MaximumEventAgeInSeconds: NotRequired[int]
+    DestinationConfig: NotRequired[DestinationConfig]
+
+
+class RemovePermissionRequest(TypedDict):
+    FunctionName: str
+    StatementId: str
+    Qualifier: NotRequired[str]
+    RevisionId: NotRequired[str]
 
 
 class ResolvedS3Object(TypedDict):
@@ -283,6 +462,11 @@ class SnapStartResponse(TypedDict):
     OptimizationStatus: NotRequired[str]
 
 
+class TagResourceRequest(TypedDict):
+    Resource: str
+    Tags: dict[str, str]
+
+
 class TagsError(TypedDict):
     ErrorCode: str
     Message: str
@@ -298,6 +482,70 @@ class TracingConfig(TypedDict):
 
 class TracingConfigResponse(TypedDict):
     Mode: NotRequired[str]
+
+
+class UntagResourceRequest(TypedDict):
+    Resource: str
+    TagKeys: list[str]
+
+
+class UpdateAliasRequest(TypedDict):
+    FunctionName: str
+    Name: str
+    FunctionVersion: NotRequired[str]
+    Description: NotRequired[str]
+    RoutingConfig: NotRequired[AliasRoutingConfiguration]
+    RevisionId: NotRequired[str]
+
+
+class UpdateFunctionCodeRequest(TypedDict):
+    FunctionName: str
+    ZipFile: NotRequired[bytes]
+    S3Bucket: NotRequired[str]
+    S3Key: NotRequired[str]
+    S3ObjectVersion: NotRequired[str]
+    S3ObjectStorageMode: NotRequired[str]
+    ImageUri: NotRequired[str]
+    Architectures: NotRequired[list[str]]
+    Publish: NotRequired[bool]
+    PublishTo: NotRequired[str]
+    DryRun: NotRequired[bool]
+    RevisionId: NotRequired[str]
+    SourceKMSKeyArn: NotRequired[str]
+
+
+class UpdateFunctionConfigurationRequest(TypedDict):
+    FunctionName: str
+    Role: NotRequired[str]
+    Handler: NotRequired[str]
+    Description: NotRequired[str]
+    Timeout: NotRequired[int]
+    MemorySize: NotRequired[int]
+    VpcConfig: NotRequired[VpcConfig]
+    Environment: NotRequired[Environment]
+    Runtime: NotRequired[str]
+    DeadLetterConfig: NotRequired[DeadLetterConfig]
+    KMSKeyArn: NotRequired[str]
+    TracingConfig: NotRequired[TracingConfig]
+    RevisionId: NotRequired[str]
+    Layers: NotRequired[list[str]]
+    FileSystemConfigs: NotRequired[list[FileSystemConfig]]
+    ImageConfig: NotRequired[ImageConfig]
+    EphemeralStorage: NotRequired[EphemeralStorage]
+    SnapStart: NotRequired[SnapStart]
+    LoggingConfig: NotRequired[LoggingConfig]
+    CapacityProviderConfig: NotRequired[CapacityProviderConfig]
+    DurableConfig: NotRequired[DurableConfig]
+    RuntimeConfig: NotRequired[FunctionRuntimeConfig]
+    AcceleratorConfig: NotRequired[AcceleratorConfig]
+
+
+class UpdateFunctionEventInvokeConfigRequest(TypedDict):
+    FunctionName: str
+    Qualifier: NotRequired[str]
+    MaximumRetryAttempts: NotRequired[int]
+    MaximumEventAgeInSeconds: NotRequired[int]
+    DestinationConfig: NotRequired[DestinationConfig]
 
 
 class VpcConfig(TypedDict):

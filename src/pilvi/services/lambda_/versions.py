@@ -42,10 +42,25 @@ def _same(last: Version, one: Function) -> bool:
 
 def listed(ctx: Context, name: FunctionId) -> list[FunctionConfiguration]:
     """All published versions, oldest first."""
-    return [
-        views.configuration(name, Found(str(version.number), version.configuration), with_status=False)
-        for version in ctx.tx[Version].scan(*name.key)
-    ]
+    return [shown(name, version) for version in ctx.tx[Version].scan(*name.key)]
+
+
+def shown(name: FunctionId, version: Version) -> FunctionConfiguration:
+    """A version as it stands in a list."""
+    return views.configuration(name, Found(str(version.number), version.configuration), with_status=False)
+
+
+def number_of(marker: str | None) -> int | None:
+    """The version that a list goes on after.
+
+    Raises:
+        InvalidParameterValue: not one of our markers.
+    """
+    if marker is None:
+        return None
+    if not marker.isdigit():
+        raise InvalidParameterValue("The specified marker is invalid.")
+    return int(marker)
 
 
 def delete(ctx: Context, name: FunctionId) -> None:

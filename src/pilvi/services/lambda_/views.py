@@ -10,8 +10,16 @@ from pilvi.services.lambda_.types import FunctionConfiguration
 
 def lambda_time(milliseconds: int) -> str:
     """2026-01-31T10:00:00.000+0000: Lambda's own form of a time."""
-    moment = datetime.fromtimestamp(milliseconds // 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03}+0000"
+    return f"{_seconds(milliseconds)}.{milliseconds % 1000:03}+0000"
+
+
+def iso_time(milliseconds: int) -> str:
+    """2026-01-31T10:00:00.000Z"""
+    return f"{_seconds(milliseconds)}.{milliseconds % 1000:03}Z"
+
+
+def _seconds(milliseconds: int) -> str:
+    return f"{datetime.fromtimestamp(milliseconds // 1000, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def configuration(name: FunctionId, found: Found, *, with_status: bool = True) -> FunctionConfiguration:
