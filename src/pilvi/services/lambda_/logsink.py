@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from pilvi.core.caller import Caller
 from pilvi.core.context import Context
 from pilvi.core.effects import FunctionSpec
 from pilvi.core.errors import CloudError
@@ -15,25 +16,45 @@ BATCH_EVENTS_MAX = 10_000
 BATCH_BYTES_MAX = 1_048_576
 EVENT_OVERHEAD_BYTES = 26  # as CloudWatch Logs counts
 MESSAGE_BYTES_MAX = 1_048_576 - EVENT_OVERHEAD_BYTES
+SESSIONS_MAX = 1_000
 
 Line = tuple[int, str]
 
 
-def write(ctx: Context, spec: FunctionSpec, stream: str, lines: Sequence[Line]) -> bool:
-    """Appends lines (milliseconds since the epoch, text) to a function's log stream, making group and stream if need be.
+class LogSink:
+    """Writes function logs. Keeps the sessions of the roles it writes as, as a function keeps its credentials.
 
-    Runs inside a writing transaction. False: the role is gone or may not write logs, and the lines are dropped, as on
-    AWS; the invocation does not care.
+    Belongs to the one thread that runs writing transactions.
     """
-    try:
-        writer = ctx.acting_as(role.caller(ctx, spec))
-        for batch in batches(sorted(lines, key=lambda line: line[0])):
-            _put(writer, spec.log_group, stream, batch)
-    except CloudError as error:
-        if error.status >= 500:
-            raise
-        return False
-    return True
+
+    def __init__(self) -> None:
+        self._sessions: dict[tuple[str, str], Caller] = {}
+
+    def write(self, ctx: Context, spec: FunctionSpec, stream: str, lines: Sequence[Line]) -> bool:
+        """Appends lines (milliseconds since the epoch, text) to a function's stream, making group and stream if need be.
+
+        Runs inside a writing transaction. False: the role is gone or may not write logs, and the lines are dropped, as
+        on AWS; the invocation does not care.
+        """
+        try:
+            writer = ctx.acting_as(self._session(ctx, spec))
+            for batch in batches(sorted(lines, key=lambda line: line[0])):
+                _put(writer, spec.log_group, stream, batch)
+        except CloudError as error:
+            self._sessions.pop((spec.role_arn, spec.name), None)
+            if error.status >= 500:
+                raise
+            return False
+        return True
+
+    def _session(self, ctx: Context, spec: FunctionSpec) -> Caller:
+        key = (spec.role_arn, spec.name)
+        known = self._sessions.get(key)
+        if known is None or known.session_expires_ms <= ctx.now_ms:
+            if len(self._sessions) >= SESSIONS_MAX:
+                self._sessions.clear()
+            known = self._sessions[key] = role.caller(ctx, spec)
+        return known
 
 
 def batches(lines: Iterable[Line]) -> Iterable[list[Line]]:

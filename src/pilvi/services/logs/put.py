@@ -29,10 +29,11 @@ def put_log_events(ctx: Context, req: PutLogEventsRequest) -> PutLogEventsRespon
     rejected = rejections(events, ctx.now_ms, group.retention_days)
     first = max(rejected.get("tooOldLogEventEndIndex", 0), rejected.get("expiredLogEventEndIndex", 0))
     accepted = events[first : rejected.get("tooNewLogEventStartIndex", len(events))]
+    last = 0
     if accepted:
         _check_span(accepted)
-        _append(ctx, group, stream, accepted)
-    result: PutLogEventsResponse = {"nextSequenceToken": f"{ctx.tx.next_id('logs_sequence'):056d}"}
+        last = _append(ctx, group, stream, accepted)
+    result: PutLogEventsResponse = {"nextSequenceToken": f"{last:056d}"}
     if rejected:
         result["rejectedLogEventsInfo"] = rejected
     return result
@@ -73,13 +74,16 @@ def rejections(events: list[Line], now_ms: int, retention_days: int) -> Rejected
     return found
 
 
-def _append(ctx: Context, group: LogGroup, stream: LogStream, events: list[Line]) -> None:
+def _append(ctx: Context, group: LogGroup, stream: LogStream, events: list[Line]) -> int:
+    """Stores ordered events; the number of the last chunk."""
+    number = 0
     for piece in chunks.cut(events):
+        number = ctx.tx.next_id("logs_chunk")
         ctx.tx[Chunk].put(
             Chunk(
                 stream_id=stream.stream_id,
                 first_ms=piece[0][0],
-                chunk_id=ctx.tx.next_id("logs_chunk"),
+                chunk_id=number,
                 group_id=group.group_id,
                 stream=stream.name,
                 ingested_ms=ctx.now_ms,
@@ -96,6 +100,7 @@ def _append(ctx: Context, group: LogGroup, stream: LogStream, events: list[Line]
         )
     )
     resize(ctx, group.group_id, sum(chunks.weight(message) for _, message in events))
+    return number
 
 
 def resize(ctx: Context, group_id: int, by_bytes: int) -> None:
