@@ -1,0 +1,500 @@
+"""AWS Signature Version 4: whose key signed a request, and whether that key signed exactly this one.
+
+    string to sign   "AWS4-HMAC-SHA256" | time | date/region/service/aws4_request | SHA-256(canonical request)
+    canonical        method | path | query, sorted | signed headers and their values | names of them | payload's hash
+    signature        HMAC(signing key, string to sign), the key derived from secret, date, region and service
+
+The signature stands in the Authorization header, or in the query of a presigned URL. `read` only takes it apart, so that
+the request can be routed; what is wrong with it is kept in the claims and raised by `verify`, in the words of the
+protocol that the route has found. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
+"""
+
+import hashlib
+import hmac
+import re
+from base64 import b64encode
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from typing import Final
+from urllib.parse import quote, unquote, unquote_to_bytes
+
+import msgspec
+
+from pilvi.wire.auth_problems import AuthFailure, AuthProblem, Family, as_error
+from pilvi.wire.http import Request
+
+__all__ = [
+    "AuthFailure",
+    "AuthProblem",
+    "Claims",
+    "Family",
+    "Signed",
+    "as_error",
+    "family",
+    "read",
+    "signing_key",
+    "verify",
+]
+
+ALGORITHM: Final = "AWS4-HMAC-SHA256"
+SKEW_MS: Final = 15 * 60 * 1000
+EXPIRES_SECONDS_MAX: Final = 604_800
+UNSIGNED: Final = "UNSIGNED-PAYLOAD"
+EMPTY_SHA256: Final = hashlib.sha256(b"").hexdigest()
+STREAMING: Final = frozenset(
+    {
+        "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
+        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
+    }
+)
+
+_HEADER: Final = re.compile(
+    r"AWS4-HMAC-SHA256 Credential=([^/,\s]{1,128})/([0-9]{8})/([a-z0-9-]{1,32})/([a-z0-9-]{1,64})/aws4_request, ?"
+    r"SignedHeaders=([a-z0-9;!#$&'*+.^_`|~-]+), ?Signature=([0-9a-f]{64})\Z"
+)
+_TIMESTAMP: Final = re.compile(r"[0-9]{8}T[0-9]{6}Z\Z")
+_REGION: Final = re.compile(r"[a-z0-9-]{1,32}\Z")
+_SERVICE: Final = re.compile(r"[a-z0-9-]{1,64}\Z")
+_NAMES: Final = re.compile(r"[a-z0-9;!#$&'*+.^_`|~-]+\Z")
+_HEX64: Final = re.compile(r"[0-9a-f]{64}\Z")
+_AS_SENT: Final = re.compile(r"[A-Za-z0-9_.~/=&-]*\Z")  # has one encoding only, which it is in
+_UNRESERVED: Final = "-_.~"
+
+
+class Claims(msgspec.Struct, frozen=True):
+    """What a request says about who signed it.
+
+    Attributes:
+        signed_headers: names as they came, joined with ";".
+        timestamp: "20130524T000000Z".
+        expires_seconds: of a presigned URL, else -1.
+        payload: value of x-amz-content-sha256, "" without one.
+        problem: what makes it impossible to verify; `details` say more. `verify` raises it.
+    """
+
+    access_key_id: str = ""
+    date: str = ""
+    region: str = ""
+    service: str = ""
+    signed_headers: str = ""
+    signature: str = ""
+    timestamp: str = ""
+    token: str = ""
+    presigned: bool = False
+    expires_seconds: int = -1
+    payload: str = ""
+    problem: AuthProblem | None = None
+    details: tuple[str, ...] = ()
+
+    @property
+    def scope(self) -> str:
+        return f"{self.date}/{self.region}/{self.service}/aws4_request"
+
+
+class Signed(msgspec.Struct, frozen=True):
+    """A verified signature: what the signatures of the body's chunks are computed from."""
+
+    key: bytes
+    timestamp: str
+    scope: str
+    signature: str
+
+
+def family(service: str, protocol: str) -> Family:
+    """The family of protocols that a service's authentication errors follow."""
+    if service in ("s3", "s3control"):
+        return "s3"
+    if protocol == "rest-json":
+        return "rest-json"
+    return "query" if protocol in ("query", "ec2", "rest-xml") else "json"
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+
+def read(request: Request) -> Claims | None:
+    """The claims of a request; None when it makes none (anonymous)."""
+    header = request.headers.get("authorization")
+    query = request.query
+    if header is None:
+        if not query:
+            return None
+        if "X-Amz-Algorithm=" in query or "X-Amz-Signature=" in query or "X-Amz-Credential=" in query:
+            return _read_query(request)
+        if "AWSAccessKeyId=" in query and "Signature=" in query:
+            return Claims(problem=AuthProblem.OLD_KIND, service="s3")
+        return None
+    if "X-Amz-Algorithm=" in query:
+        return Claims(problem=AuthProblem.TWO_KINDS, details=(header, "Authorization"))
+    found = _HEADER.match(header)
+    if found is None:
+        return _diagnose(header)
+    key, date, region, service, signed, signature = found.groups()
+    headers = request.headers
+    timestamp = headers.get("x-amz-date", "")
+    problem: AuthProblem | None = None
+    details: tuple[str, ...] = ()
+    if not _TIMESTAMP.match(timestamp):
+        timestamp, problem, details = _other_date(timestamp, headers.get("date", ""))
+    return Claims(
+        key,
+        date,
+        region,
+        service,
+        signed,
+        signature,
+        timestamp,
+        headers.get("x-amz-security-token", ""),
+        False,
+        -1,
+        headers.get("x-amz-content-sha256", ""),
+        problem,
+        details,
+    )
+
+
+def _other_date(amz: str, date: str) -> tuple[str, AuthProblem | None, tuple[str, ...]]:
+    """The request's time when X-Amz-Date does not simply tell it."""
+    given = amz or date
+    if not given:
+        return "", AuthProblem.DATE_MISSING, ()
+    if _TIMESTAMP.match(given):
+        return given, None, ()
+    try:
+        moment = parsedate_to_datetime(given)
+    except ValueError:
+        return "", AuthProblem.DATE_MALFORMED, (given,)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ"), None, ()
+
+
+def _diagnose(header: str) -> Claims:
+    """What is wrong with an Authorization header, in the order in which AWS looks at it."""
+    kind, _, rest = header.partition(" ")
+    if kind == "AWS":
+        return Claims(problem=AuthProblem.OLD_KIND, service="s3")
+    if kind.startswith("AWS4-ECDSA-P256-SHA256"):
+        return Claims(problem=AuthProblem.ASYMMETRIC, service=_service_in(rest))
+    if kind != ALGORITHM:
+        return Claims(problem=AuthProblem.KIND, details=(header, "Authorization"))
+    hashed = b64encode(hashlib.sha256(header.encode("latin-1")).digest()).decode()
+    service = _service_in(rest)
+    parts: dict[str, str] = {}
+    for part in filter(None, (piece.strip() for piece in rest.split(","))):
+        name, equals, value = part.partition("=")
+        if not equals:
+            return Claims(problem=AuthProblem.PAIR, details=(part, hashed), service=service)
+        parts[name] = value
+    missing = [name for name in ("Credential", "Signature", "SignedHeaders") if not parts.get(name)]
+    if missing:
+        sentences = " ".join(f"Authorization header requires '{name}' parameter." for name in missing)
+        return Claims(problem=AuthProblem.PARTS, details=(sentences, hashed), service=service)
+    problem, details = _credential_problem(parts["Credential"]) or (AuthProblem.SIGNATURE, ())
+    return Claims(
+        access_key_id=parts["Credential"].split("/")[0],
+        service=service,
+        signature=parts["Signature"],
+        problem=problem,
+        details=details,
+    )
+
+
+def _service_in(text: str) -> str:
+    """The service that a scope in a damaged header names, if one can be made out: it says in whose words to answer."""
+    found = re.search(r"/([a-z0-9-]{1,64})/aws4_request", text)
+    return found[1] if found else ""
+
+
+def _credential_problem(credential: str) -> tuple[AuthProblem, tuple[str, ...]] | None:
+    scope = credential.split("/")
+    if len(scope) != 5 or not scope[0]:
+        return AuthProblem.CREDENTIAL, (credential,)
+    if scope[4] != "aws4_request":
+        return AuthProblem.SCOPE_TERMINATOR, (scope[4],)
+    if not (len(scope[1]) == 8 and scope[1].isascii() and scope[1].isdigit()):
+        return AuthProblem.CREDENTIAL, (credential,)
+    if not _REGION.match(scope[2]):
+        return AuthProblem.SCOPE_REGION, (scope[2],)
+    if not _SERVICE.match(scope[3]):
+        return AuthProblem.CREDENTIAL, (credential,)
+    return None
+
+
+_PARAMETERS: Final = ("X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date")
+
+
+def _read_query(request: Request) -> Claims:
+    """The claims of a presigned URL.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+    """
+    values: dict[str, str] = {}
+    for part in request.query.split("&"):
+        name, _, value = part.partition("=")
+        if name.startswith("X-Amz-"):
+            values[unquote(name)] = unquote(value)
+    credential = values.get("X-Amz-Credential", "")
+    scope = credential.split("/")
+    service = scope[3] if len(scope) == 5 else ""
+    problem, details = _query_problem(values, service)
+    if problem is not None:
+        return Claims(scope[0], service=service, presigned=True, problem=problem, details=details)
+    return Claims(
+        scope[0],
+        scope[1],
+        scope[2],
+        service,
+        values["X-Amz-SignedHeaders"],
+        values["X-Amz-Signature"],
+        values["X-Amz-Date"],
+        values.get("X-Amz-Security-Token", ""),
+        True,
+        int(values.get("X-Amz-Expires", SKEW_MS // 1000)),
+        values.get("X-Amz-Content-Sha256", request.headers.get("x-amz-content-sha256", "")),
+    )
+
+
+def _query_problem(values: dict[str, str], service: str) -> tuple[AuthProblem | None, tuple[str, ...]]:
+    if "X-Amz-Algorithm" in values and values["X-Amz-Algorithm"] != ALGORITHM:
+        return AuthProblem.QUERY_ALGORITHM, (values["X-Amz-Algorithm"],)
+    needed = (*_PARAMETERS, "X-Amz-Expires") if service in ("s3", "") else _PARAMETERS
+    missing = [name for name in needed if not values.get(name)]
+    if missing:
+        return AuthProblem.QUERY_PARTS, (", ".join(f"'{name}'" for name in missing),)
+    found = _credential_problem(values["X-Amz-Credential"])
+    if found is not None:
+        problem, details = found
+        return (AuthProblem.QUERY_CREDENTIAL, details) if problem is AuthProblem.CREDENTIAL else found
+    if not _NAMES.match(values["X-Amz-SignedHeaders"]):
+        return AuthProblem.QUERY_PARTS, ("'X-Amz-SignedHeaders'",)
+    if not _TIMESTAMP.match(values["X-Amz-Date"]):
+        return AuthProblem.QUERY_DATE, (values["X-Amz-Date"],)
+    return _expires_problem(values.get("X-Amz-Expires", "0")), ()
+
+
+def _expires_problem(expires: str) -> AuthProblem | None:
+    digits = expires.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > 18:
+        return AuthProblem.EXPIRES_NO_NUMBER
+    if expires.startswith("-"):
+        return AuthProblem.EXPIRES_NEGATIVE
+    return AuthProblem.EXPIRES_TOO_LONG if int(expires) > EXPIRES_SECONDS_MAX else None
+
+
+# -- verifying ---------------------------------------------------------------------------------------------------------
+
+
+def verify(
+    claims: Claims,
+    request: Request,
+    secret: str,
+    now_ms: int,
+    family: str,
+    *,
+    service: str = "",
+    staged: bool = False,
+) -> Signed:
+    """That whoever has `secret` signed this request, and not long ago.
+
+    Args:
+        claims: what `read` made of the request.
+        request: as it came; its body too, unless `staged`.
+        now_ms: server's time.
+        family: from `family()`, decides on errors and on S3's departures from the general rules.
+        service: signing name of the service that is asked, "" when the route was chosen by the scope.
+        staged: the body is received later: its hash is taken as claimed, and to be compared when it is there.
+
+    Raises:
+        AuthFailure: in the family's words.
+    """
+    check(claims, request, now_ms, family, service)
+    payload = _payload(claims, request, family, staged=staged)
+    key = signing_key(secret, claims.date, claims.region, claims.service)
+    path = request.path if family == "s3" else _normal_path(request.path)
+    canonical = _canonical(claims, request, path, payload)
+    text = _string_to_sign(claims, canonical)
+    if not _matches(key, text, claims.signature):
+        other = _recoded(request.path) if family == "s3" else path
+        if other == path or not _matches(
+            key, _string_to_sign(claims, _canonical(claims, request, other, payload)), claims.signature
+        ):
+            raise as_error(AuthProblem.SIGNATURE, family, *_mismatch_details(claims, text, canonical))
+    return Signed(key, claims.timestamp, claims.scope, claims.signature)
+
+
+def check(claims: Claims, request: Request, now_ms: int, family: str, service: str = "") -> None:
+    """Everything that can be judged without the secret. `verify` includes it.
+
+    Raises:
+        AuthFailure: in the family's words.
+    """
+    if claims.problem is not None:
+        raise as_error(claims.problem, family, *claims.details)
+    if service and claims.service != service:
+        raise as_error(AuthProblem.SCOPE_SERVICE, family, claims.service, service)
+    if claims.date != claims.timestamp[:8]:
+        raise as_error(AuthProblem.SCOPE_DATE, family, claims.date, claims.timestamp[:8], claims.timestamp)
+    _check_headers(claims, request, family)
+    _check_time(claims, now_ms, family)
+
+
+def _check_headers(claims: Claims, request: Request, family: str) -> None:
+    names = claims.signed_headers.split(";")
+    if "host" not in names:
+        raise as_error(AuthProblem.HOST_UNSIGNED, family, "host")
+    if family != "s3":
+        return
+    unsigned = [
+        name
+        for name in request.headers
+        if name.startswith("x-amz-") and name not in names and not (claims.presigned and name == "x-amz-content-sha256")
+    ]
+    if unsigned:
+        raise as_error(AuthProblem.HEADERS_UNSIGNED, family, ", ".join(unsigned))
+
+
+def _check_time(claims: Claims, now_ms: int, family: str) -> None:
+    try:
+        signed_ms = _epoch_ms(claims.timestamp)
+    except ValueError:
+        raise as_error(AuthProblem.DATE_MALFORMED, family, claims.timestamp) from None
+    if claims.presigned:
+        if now_ms < signed_ms - SKEW_MS:
+            raise as_error(AuthProblem.URL_NOT_YET, family, _iso(signed_ms), _iso(now_ms))
+        ends_ms = signed_ms + claims.expires_seconds * 1000
+        if now_ms > ends_ms:
+            raise as_error(AuthProblem.URL_EXPIRED, family, str(claims.expires_seconds), _iso(ends_ms), _iso(now_ms))
+    elif abs(now_ms - signed_ms) > SKEW_MS:
+        past = signed_ms < now_ms
+        problem = AuthProblem.SKEWED_PAST if past else AuthProblem.SKEWED_FUTURE
+        edge_ms = now_ms - SKEW_MS if past else now_ms + SKEW_MS
+        if family == "s3":
+            raise as_error(problem, family, claims.timestamp, _iso(now_ms))
+        raise as_error(problem, family, claims.timestamp, _basic(now_ms), _basic(edge_ms))
+
+
+def _payload(claims: Claims, request: Request, family: str, *, staged: bool) -> str:
+    """The hash of the payload as it was signed; that of a body in hand is compared."""
+    claimed = claims.payload
+    if family != "s3":
+        return claimed if staged and claimed else hashlib.sha256(request.body).hexdigest()
+    if claims.presigned and not claimed:
+        return UNSIGNED
+    if not claimed:
+        raise as_error(AuthProblem.HASH_MISSING, family)
+    if claimed == UNSIGNED or claimed in STREAMING:
+        return claimed
+    if not _HEX64.match(claimed):
+        raise as_error(AuthProblem.HASH_MALFORMED, family, claimed, "x-amz-content-sha256")
+    if not staged:
+        actual = hashlib.sha256(request.body).hexdigest() if request.body else EMPTY_SHA256
+        if not hmac.compare_digest(actual, claimed):
+            raise as_error(AuthProblem.HASH_MISMATCH, family, claimed, actual)
+    return claimed
+
+
+def _matches(key: bytes, text: str, signature: str) -> bool:
+    expected = hmac.digest(key, text.encode("latin-1"), "sha256").hex()
+    return hmac.compare_digest(expected.encode(), signature.encode())
+
+
+def _string_to_sign(claims: Claims, canonical: str) -> str:
+    hashed = hashlib.sha256(canonical.encode("latin-1")).hexdigest()
+    return f"{ALGORITHM}\n{claims.timestamp}\n{claims.date}/{claims.region}/{claims.service}/aws4_request\n{hashed}"
+
+
+def _canonical(claims: Claims, request: Request, path: str, payload: str) -> str:
+    headers = request.headers
+    lines = [f"{name}:{_squeezed(headers.get(name, ''))}\n" for name in claims.signed_headers.split(";")]
+    query = _canonical_query(request.query) if request.query else ""
+    return f"{request.method}\n{path}\n{query}\n{''.join(lines)}\n{claims.signed_headers}\n{payload}"
+
+
+def _squeezed(value: str) -> str:
+    """Runs of white space count as one space."""
+    return " ".join(value.split()) if "  " in value or "\t" in value else value
+
+
+def _canonical_query(query: str) -> str:
+    pairs = []
+    for part in query.split("&"):
+        if not part:
+            continue
+        name, _, value = part.partition("=")
+        if name == "X-Amz-Signature":
+            continue
+        if not _AS_SENT.match(part):
+            name, value = _encoded(name), _encoded(value)
+        pairs.append((name, value))
+    pairs.sort()
+    return "&".join([f"{name}={value}" for name, value in pairs])
+
+
+def _encoded(text: str) -> str:
+    """Percent-encoded in the one way that counts for signatures, whichever way it came."""
+    return quote(unquote_to_bytes(text.replace("+", " ").encode("latin-1")), safe=_UNRESERVED)
+
+
+def _recoded(path: str) -> str:
+    return quote(unquote_to_bytes(path.encode("latin-1")), safe="/" + _UNRESERVED)
+
+
+def _normal_path(path: str) -> str:
+    """Dot segments and empty ones removed, then encoded once more (all services but S3). RFC 3986, section 5.2.4."""
+    if path == "/":
+        return path
+    if "//" in path or "/." in path:
+        kept: list[str] = []
+        for part in path.split("/"):
+            if part == "..":
+                del kept[-1:]
+            elif part not in ("", "."):
+                kept.append(part)
+        trailing = "/" if kept and path.endswith(("/", "/.", "/..")) else ""
+        path = "/" + "/".join(kept) + trailing
+    return (
+        path
+        if _AS_SENT.match(path) and "=" not in path and "&" not in path
+        else quote(path.encode("latin-1"), safe="/" + _UNRESERVED)
+    )
+
+
+@lru_cache(maxsize=4096)
+def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
+    """The key that signs everything of one day, region and service."""
+    key = f"AWS4{secret}".encode()
+    for part in (date, region, service, "aws4_request"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key
+
+
+@lru_cache(maxsize=4096)
+def _epoch_ms(timestamp: str) -> int:
+    moment = datetime.strptime(timestamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    return int(moment.timestamp()) * 1000
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _iso(ms: int) -> str:
+    return (_EPOCH + timedelta(milliseconds=ms)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _basic(ms: int) -> str:
+    return (_EPOCH + timedelta(milliseconds=ms)).strftime("%Y%m%dT%H%M%SZ")
+
+
+def _mismatch_details(claims: Claims, text: str, canonical: str) -> tuple[str, ...]:
+    """What S3 shows so that a client's author can find the difference. Nothing in it is secret."""
+    return (
+        claims.access_key_id,
+        text,
+        text.encode("latin-1").hex(" "),
+        claims.signature,
+        canonical,
+        canonical.encode("latin-1").hex(" "),
+    )
