@@ -1,5 +1,6 @@
 """What exists before anyone can ask: the account's root key, and users that the operator names at start."""
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from pilvi.core.clock import Ids
@@ -32,4 +33,6 @@ def _seed_key(tx: "Tx", account: str, user: str, access_key_id: str, secret: str
     if known is not None and (known.account, known.user, known.secret, known.active) == (account, user, secret, True):
         return
     tx[AccessKey].put(AccessKey(access_key_id, account, user, secret, now_ms))
-    tx[Revision].put(Revision(REVISION, f"seed {now_ms} {access_key_id}"))
+    before = tx[Revision].get(REVISION)
+    change = f"{before.stamp if before else ''} {account} {user} {access_key_id} {secret}"
+    tx[Revision].put(Revision(REVISION, hashlib.sha256(change.encode()).hexdigest()))

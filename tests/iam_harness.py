@@ -1,0 +1,76 @@
+"""A cloud in one process whose identity is real: tokens, policies and refusals as behind the gateway."""
+
+from pathlib import Path
+from typing import Any
+
+from harness import ACCOUNT, Harness
+from pilvi import services
+from pilvi.core import caller as callers
+from pilvi.core.caller import Caller
+from pilvi.core.context import Context
+from pilvi.gateway.cloud import LocalCloud, authorise
+from pilvi.identity.identity import Identity
+
+MASTER_KEY = bytes(range(32))
+
+
+class IamHarness(Harness):
+    """`run` acts as the root of ACCOUNT, `as_key` as whoever an access key authenticates."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        directory = services.discover()["iam"].directory
+        assert directory is not None
+        self.identity = Identity(MASTER_KEY, directory, self.ids)
+        self.cloud = LocalCloud(services.discover(), self.identity, frozenset)
+
+    def run_as(self, caller: Caller, service: str, operation: str, /, **request: Any) -> Any:
+        callee = services.discover()[service]
+        found = callee.operations[operation]
+
+        def attempt(tx: Any) -> Any:
+            ctx = self.context(tx, caller)
+            authorise(self.identity, ctx, callee, found, request)
+            return found.run(ctx, request)
+
+        if found.only_reads(request):
+            with self.store.read() as tx:
+                return attempt(tx)
+        return self.store.write(attempt)
+
+    def caller_of(self, access_key_id: str, token: str | None = None) -> Caller:
+        with self.store.read() as tx:
+            return self.identity.authenticate(tx, access_key_id, token, self.clock.now_ms()).caller
+
+    def user(self, name: str, *statements: dict[str, Any], account: str = ACCOUNT) -> Caller:
+        """A new user with one inline policy of these statements; as its access key authenticates it."""
+        root = callers.root(account)
+        self.run_as(root, "iam", "CreateUser", UserName=name)
+        if statements:
+            self.allow(name, *statements, account=account)
+        key = self.run_as(root, "iam", "CreateAccessKey", UserName=name)["AccessKey"]["AccessKeyId"]
+        return self.caller_of(key)
+
+    def allow(self, name: str, *statements: dict[str, Any], account: str = ACCOUNT) -> None:
+        from policies import document
+
+        self.run_as(
+            callers.root(account),
+            "iam",
+            "PutUserPolicy",
+            UserName=name,
+            PolicyName="own",
+            PolicyDocument=document(*statements),
+        )
+
+    def session(self, caller: Caller, role_arn: str, name: str = "s1", **more: Any) -> Caller:
+        """A caller that has assumed a role."""
+        made = self.run_as(caller, "sts", "AssumeRole", RoleArn=role_arn, RoleSessionName=name, **more)["Credentials"]
+        return self.caller_of(made["AccessKeyId"], made["SessionToken"])
+
+    def may(self, caller: Caller, action: str, resource: str = "*", **more: Any) -> bool:
+        from pilvi.core.caller import Check
+
+        with self.store.read() as tx:
+            ctx: Context = self.context(tx, caller)
+            return self.identity.may(ctx, Check(action, resource, **more))
