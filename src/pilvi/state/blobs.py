@@ -3,7 +3,7 @@
 import os
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from pilvi.core.effects import Segment, Staged
 from pilvi.state.errors import BlobDamaged
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 # `data` comes last: whoever asks for the other columns does not load it.
 CREATE = (
-    "CREATE TABLE IF NOT EXISTS blobs (id INTEGER PRIMARY KEY, refs INTEGER NOT NULL, size INTEGER NOT NULL,"
-    " crc INTEGER, file TEXT, data BLOB)",
+    """CREATE TABLE IF NOT EXISTS blobs (
+        id INTEGER PRIMARY KEY, refs INTEGER NOT NULL, size INTEGER NOT NULL, crc INTEGER, file TEXT, data BLOB)""",
     "CREATE UNIQUE INDEX IF NOT EXISTS blobs__file ON blobs (file) WHERE file IS NOT NULL",
 )
 SEQUENCE = "blobs"
@@ -174,7 +174,7 @@ class FileBlob:
             self._fd = -1
         self._files.unpin(name)
 
-    def __enter__(self) -> "FileBlob":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -3,11 +3,12 @@
 import sqlite3
 from pathlib import Path
 
-BUSY_SECONDS_MAX = 5.0  # wait for a foreign writer (someone with the sqlite3 shell) before giving up
+BUSY_SECONDS_MAX = 2.0  # a try's wait for a foreign writer, e.g. somebody's sqlite3 shell
 STATEMENTS_CACHED_MAX = 1_024
-PAGE_BYTES = 4_096
+PAGE_BYTES = 4_096  # larger ones cost more for each 4 KB object, and save nothing for records
 WRITER_CACHE_KIB = 8_192
 READER_CACHE_KIB = 2_048
+LOG_PAGES_MAX = 16_384  # should the janitor not keep up, the writer copies the log itself
 
 
 class Session:
@@ -23,8 +24,13 @@ class Session:
         self.connection = connection
         self.execute = connection.cursor().execute
 
-    def scan(self) -> sqlite3.Cursor:
-        return self.connection.cursor()
+    def checkpoint(self) -> tuple[int, int]:
+        """Copies what it can of the write-ahead log into the file; pages in the log, and of them copied so far.
+
+        Once all are copied and no reader needs the log, the next commit starts it anew.
+        """
+        _, pages, copied = self.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        return pages, copied
 
     def close(self) -> None:
         self.connection.close()
@@ -39,6 +45,13 @@ def open_writer(path: Path) -> Session:
     connection.execute("PRAGMA secure_delete = OFF")  # distributions switch it on; it doubles the cost of deleting
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES_MAX}")
+    return Session(connection)
+
+
+def open_checkpointer(path: Path) -> Session:
+    connection = _connect(path)
+    connection.execute("PRAGMA cache_size = 0")
     return Session(connection)
 
 

@@ -6,7 +6,7 @@
 A name is 32 random hexadecimal digits and never used twice. The row decides: a file without a row, and not about to get
 one, is a leftover. Files are therefore durable before the row is committed, and removed only after the row's deletion is.
 
-A reader that found a row in its snapshot may open the file a little later, when the row is already gone. So a doomed
+Removing is left to the janitor's thread: a large file takes its time to go. A reader that found a row in its snapshot may open the file a little later, when the row is already gone. So a doomed
 file stays until every snapshot that began before its deletion has ended, and every OpenBlob on it is closed.
 """
 
@@ -15,7 +15,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from pathlib import Path
 
@@ -39,6 +39,7 @@ class BlobFiles:
 
     def __init__(self, folder: Path, disk: Disk) -> None:
         self.disk = disk
+        self.on_burial: Callable[[], None] = _nobody  # called, on any thread, when `bury` may find something to do
         self._staging = folder / "staging"
         self._blobs = folder / "blobs"
         for path in (self._staging, self._blobs):
@@ -50,6 +51,7 @@ class BlobFiles:
         self._pins: dict[str, int] = {}
         self._doomed: dict[str, int] = {}  # file -> the commit that deleted its row
         self._commits = 0
+        self._last_doom = 0
         self._tickets = itertools.count()
         self._snapshots: dict[Ticket, int] = {}  # -> the last commit it certainly sees
 
@@ -125,9 +127,8 @@ class BlobFiles:
         return ticket
 
     def leave(self, ticket: Ticket) -> None:
-        del self._snapshots[ticket]
-        if self._doomed:
-            self.bury()
+        if self._snapshots.pop(ticket) < self._last_doom:
+            self.on_burial()
 
     def committed(self, claimed: Iterable[str], doomed: Iterable[str]) -> None:
         """The writer has committed: these files have their row, those have lost it."""
@@ -136,9 +137,9 @@ class BlobFiles:
             for name in claimed:
                 del self._standing[name]
             for name in doomed:
-                self._doomed[name] = self._commits
-        if self._doomed:
-            self.bury()
+                self._doomed[name] = self._last_doom = self._commits
+        if self._last_doom == self._commits:
+            self.on_burial()
 
     def pin(self, name: str) -> None:
         with self._lock:
@@ -152,10 +153,10 @@ class BlobFiles:
             else:
                 del self._pins[name]
         if name in self._doomed:
-            self.bury()
+            self.on_burial()
 
-    def bury(self) -> None:
-        """Removes the doomed files that nobody can reach any more."""
+    def bury(self) -> int:
+        """Removes the doomed files that nobody can reach any more; how many."""
         with self._lock:
             oldest = min(self._snapshots.copy().values(), default=self._commits)
             free = [name for name, commit in self._doomed.items() if commit <= oldest and name not in self._pins]
@@ -163,6 +164,7 @@ class BlobFiles:
                 del self._doomed[name]
         for name in free:
             self._remove(self.path(name))
+        return len(free)
 
     # -- leftovers ---------------------------------------------------------------------------------------------------
 
@@ -175,9 +177,9 @@ class BlobFiles:
             self._remove(path)
         return len(leftovers)
 
-    def shelves(self) -> list[list[str]]:
-        """All complete files, by folder. Which of them have no row is for the writer to say."""
-        return [[path.parent.name + path.name for path in shelf.iterdir()] for shelf in self._blobs.iterdir()]
+    def names(self) -> list[str]:
+        """All complete files. Which of them have no row is for the writer to say."""
+        return [path.parent.name + path.name for path in self._blobs.glob("*/*")]
 
     def sweep(self, rowless: list[str], idle_seconds: float) -> int:
         """Removes those of these files that are neither about to get a row nor still held by readers; how many."""
@@ -197,6 +199,10 @@ class BlobFiles:
             self.disk.remove(path)
         except OSError:
             log.warning("cannot remove the blob file %s", path.name, exc_info=True)
+
+
+def _nobody() -> None:
+    """Until the store has its janitor."""
 
 
 def _idle(path: Path) -> float:

@@ -9,6 +9,7 @@ compiled from source made of the record's own field names, as dataclasses do.
         bucket: str; key: str; size: int               PRIMARY KEY ("bucket", "key")) WITHOUT ROWID
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
@@ -21,6 +22,7 @@ R = TypeVar("R", bound=Record)
 Row = tuple[Any, ...]
 
 DOCUMENT = "doc"
+KEYWORD_ONLY = inspect.Parameter.KEYWORD_ONLY
 _SQL_TYPES = {str: "TEXT", int: "INTEGER", bool: "INTEGER", bytes: "BLOB"}
 
 
@@ -62,12 +64,14 @@ class AccessPath:
         return found
 
     def _scan(self, prefix: int, start: int, after: int, end: int, reverse: bool) -> str:
-        where = self._where([
-            self._equal(prefix),
-            self._bound(prefix, start, ">="),
-            self._bound(prefix, after, ">"),
-            self._bound(prefix, end, "<"),
-        ])
+        where = self._where(
+            [
+                self._equal(prefix),
+                self._bound(prefix, start, ">="),
+                self._bound(prefix, after, ">"),
+                self._bound(prefix, end, "<"),
+            ]
+        )
         direction = " DESC" if reverse else ""
         order = ", ".join(quote(field) + direction for field in self.fields[prefix:])
         ordered = f" ORDER BY {order}" if order else ""
@@ -207,7 +211,9 @@ def _compile(
     document = f"encode(Body({', '.join(f'{name}=r.{name}' for name in rest)})).decode()"
     positions = {column.name: _restored(column, at) for at, column in enumerate(columns)}
     values = {name: positions.get(name, f"b.{name}") for name in record.__struct_fields__}
-    made = ", ".join(f"{name}={value}" for name, value in values.items())
+    # A struct is made fastest from positions; fields that insist on their names come last in __struct_fields__.
+    named = {name for name, parameter in inspect.signature(record).parameters.items() if parameter.kind == KEYWORD_ONLY}
+    made = ", ".join(f"{name}={value}" if name in named else value for name, value in values.items())
     names: dict[str, Any] = {
         "Record": record,
         "Body": body,

@@ -11,6 +11,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -20,6 +21,7 @@ from pilvi.state.connection import Session, open_reader, open_writer
 from pilvi.state.disk import Disk
 from pilvi.state.errors import UnusableData
 from pilvi.state.files import BlobFiles
+from pilvi.state.janitor import Janitor
 from pilvi.state.layout import Layout
 from pilvi.state.lock import FolderLock
 from pilvi.state.migrate import migrate
@@ -38,6 +40,7 @@ Listener = Callable[[frozenset[str]], None]
 FILE = "data.db"
 READERS_RESTING_MAX = 8
 IDLE_SECONDS_MAX = 3_600.0  # of a body that is being received, until the sweep takes it for abandoned
+SWEPT_AT_ONCE = 256  # files whose rows the writer looks up in one attempt
 
 
 class SqliteStore:
@@ -61,7 +64,10 @@ class SqliteStore:
         self._listeners: tuple[Listener, ...] = ()
         self._sequences = Sequences()
         self._readers = Sessions(lambda: open_reader(path), READERS_RESTING_MAX)
-        self._writer = Writer(writer, self._attempt, files.committed, self._announce, deliver)
+        self._janitor = Janitor(path, files.bury, self.sweep)
+        files.on_burial = self._janitor.wake
+        self._writer = Writer(writer, self._attempt, files.committed, self._written, self._announce, deliver)
+        self._janitor.start()
 
     @classmethod
     def open(
@@ -73,7 +79,7 @@ class SqliteStore:
         deliver: Deliver | None = None,
         disk: Disk | None = None,
     ) -> Self:
-        """Opens the folder, making or upgrading what is in it, and removes what a crash left over.
+        """Opens the folder, making or upgrading what is in it. What a crash left over is removed soon after.
 
         Args:
             deliver: takes what is to be told after a commit, to tell it elsewhere (an event loop) by `tell`; without
@@ -86,17 +92,16 @@ class SqliteStore:
             UnusableData: it is not pilvi's, or damaged.
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        layouts = {record: Layout(record) for record in dict.fromkeys([*records, OutboxEntry])}
+        layouts: dict[type[Record], Layout[Any]] = {record: Layout(record) for record in records}
+        layouts.setdefault(OutboxEntry, Layout(OutboxEntry))
         lock = FolderLock(folder)
         try:
             writer = _open_database(folder / FILE, layouts.values())
             files = BlobFiles(folder, disk or Disk())
-            store = cls(writer, folder / FILE, layouts, files, lock, clock, deliver or tell)
+            return cls(writer, folder / FILE, layouts, files, lock, clock, deliver or tell)
         except BaseException:
             lock.release()
             raise
-        store.sweep()
-        return store
 
     def read(self) -> Snapshot:
         return Snapshot(self._layouts, self._files, self._readers)
@@ -122,17 +127,26 @@ class SqliteStore:
         return tx.blobs.open(segment)
 
     def sweep(self) -> int:
-        """Removes files that a crash, or a client that went away, left behind; how many."""
-        removed = self._files.sweep_staging(IDLE_SECONDS_MAX)
-        for shelf in self._files.shelves():
-            removed += self._files.sweep(self.write(lambda tx, shelf=shelf: tx.blobs.rowless(shelf)), IDLE_SECONDS_MAX)
+        """Removes files that a crash, a release, or a client that went away left behind; how many."""
+        removed = self._files.bury() + self._files.sweep_staging(IDLE_SECONDS_MAX)
+        names = self._files.names()
+        for at in range(0, len(names), SWEPT_AT_ONCE):
+            if not self._janitor.stopping:
+                rowless = self.write(partial(_rowless, names[at : at + SWEPT_AT_ONCE]))
+                removed += self._files.sweep(rowless, IDLE_SECONDS_MAX)
         return removed
 
     def close(self) -> None:
+        self._janitor.stop()
         self._writer.close()
+        self._files.bury()
         self._readers.close()
         self._session.close()
+        self._janitor.close()
         self._lock.release()
+
+    def _written(self, rows: int) -> None:
+        self._janitor.written(self._session, rows)
 
     def _attempt(self, guarded: bool) -> Attempt:
         return Attempt(self._session, self._layouts, self._files, self._sequences, self._clock, guarded=guarded)
@@ -140,6 +154,11 @@ class SqliteStore:
     def _announce(self, topics: frozenset[str]) -> None:
         for listener in self._listeners:
             listener(topics)
+
+
+def _rowless(files: list[str], tx: Tx) -> list[str]:
+    assert isinstance(tx, Transaction)
+    return tx.blobs.rowless(files)
 
 
 def tell(answers: Iterable[Delivered]) -> None:

@@ -5,8 +5,8 @@ or a scan that outlives its transaction cannot touch a later one.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar
 
@@ -45,6 +45,7 @@ class Transaction:
     """
 
     __slots__ = ("_blobs", "_layouts", "_scans", "_session", "change", "execute", "files")
+    _session: Session
 
     def __init__(self, layouts: Layouts, files: BlobFiles) -> None:
         self._layouts = layouts
@@ -64,29 +65,36 @@ class Transaction:
             found = self._blobs = SqliteBlobs(self)
         return found
 
+    def next_id(self, sequence: str) -> int:
+        raise NotImplementedError
+
+    def publish(self, topic: str, body: bytes, *, due_ms: int = 0, key: str = "") -> int:
+        raise NotImplementedError
+
+    def notify(self, topic: str) -> None:
+        raise NotImplementedError
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        raise NotImplementedError
+
+    def claim(self, file: str) -> None:
+        """A staged file gets its row; undone with the attempt."""
+        raise NotImplementedError
+
+    def doom(self, file: str) -> None:
+        """A file has lost its row; it goes after the commit."""
+        raise NotImplementedError
+
     def scan(self, sql: str, values: tuple[Any, ...]) -> sqlite3.Cursor:
+        """Runs a statement that yields rows for as long as the transaction lasts."""
         if self.execute is over:
             over()
         cursor = self._session.connection.cursor()
         if self._scans is None:
             self._scans = []
         self._scans.append(cursor)
-        return cursor.execute(sql, values)
-
-    def claim(self, file: str) -> None:
-        read_only()
-
-    def doom(self, file: str) -> None:
-        read_only()
-
-    def next_id(self, sequence: str) -> int:
-        read_only()
-
-    def publish(self, topic: str, body: bytes, *, due_ms: int = 0, key: str = "") -> int:
-        read_only()
-
-    def notify(self, topic: str) -> None:
-        read_only()
+        cursor.execute(sql, values)
+        return cursor
 
     def _end(self) -> None:
         """An unfinished scan would keep the snapshot, and with it the write-ahead log, alive."""
@@ -132,6 +140,21 @@ class Snapshot(Transaction):
 
     def savepoint(self) -> AbstractContextManager[None]:
         return nullcontext()
+
+    def next_id(self, sequence: str) -> int:
+        read_only(sequence)
+
+    def publish(self, topic: str, body: bytes, *, due_ms: int = 0, key: str = "") -> int:
+        read_only(topic, body, due_ms, key)
+
+    def notify(self, topic: str) -> None:
+        read_only(topic)
+
+    def claim(self, file: str) -> None:
+        read_only(file)
+
+    def doom(self, file: str) -> None:
+        read_only(file)
 
 
 class Sessions:
@@ -236,19 +259,18 @@ class Attempt(Transaction):
     def doom(self, file: str) -> None:
         self.doomed.append(file)
 
-    @contextmanager
-    def savepoint(self) -> Iterator[None]:
-        self._begin_changes()
-        self._session.execute("SAVEPOINT part")
-        before = (len(self.topics), len(self.claimed), len(self.doomed))
-        try:
-            yield
-        except BaseException:
-            self._undo_part(*before)
-            raise
-        self._session.execute("RELEASE part")
+    def savepoint(self) -> "Part":
+        return Part(self)
 
-    def _undo_part(self, topics: int, claimed: int, doomed: int) -> None:
+    def begin_part(self) -> tuple[int, int, int]:
+        self._begin_changes()
+        self.execute("SAVEPOINT part")
+        return len(self.topics), len(self.claimed), len(self.doomed)
+
+    def keep_part(self) -> None:
+        self.execute("RELEASE part")
+
+    def undo_part(self, topics: int, claimed: int, doomed: int) -> None:
         self._sequences.forget()
         for file in self.claimed[claimed:]:
             self.files.unclaim(file)
@@ -283,3 +305,23 @@ class Attempt(Transaction):
         for file in self.claimed:
             self.files.unclaim(file)
         self.topics, self.claimed, self.doomed = [], [], []
+
+
+class Part:
+    """A savepoint inside an attempt."""
+
+    __slots__ = ("_attempt", "_before")
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+
+    def __enter__(self) -> None:
+        self._before = self._attempt.begin_part()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._attempt.keep_part()
+        else:
+            self._attempt.undo_part(*self._before)

@@ -46,12 +46,22 @@ class Writer:
         session: Session,
         begin: Callable[[bool], Attempt],
         committed: Callable[[list[str], list[str]], None],
+        written: Callable[[int], None],
         announce: Callable[[frozenset[str]], None],
         deliver: Deliver,
     ) -> None:
+        """Starts it.
+
+        Args:
+            begin: makes an attempt; told whether the batch already holds changes that it must not undo.
+            committed: told, before anyone is answered, which blob files got their row and which lost it.
+            written: told, after everyone was answered, how many rows changed.
+            announce: told the topics of a commit, through `deliver`, after the answers.
+        """
         self._session = session
         self._begin = begin
         self._committed = committed
+        self._written = written
         self._announce = announce
         self._deliver = deliver
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
@@ -122,6 +132,8 @@ class Writer:
                 self._deliver(answers)
             except Exception:
                 log.exception("answers could not be delivered")
+        if batch.changed:
+            self._written(batch.rows)
 
 
 class Batch:
@@ -131,11 +143,16 @@ class Batch:
         self._execute = session.execute
         self._connection = session.connection
         self._begin = begin
+        self._rows_before = self._connection.total_changes
         self._failure: BaseException | None = None
         self._kept: list[Attempt] = []
         self.answers: list[tuple[Job, Any, BaseException | None]] = []
         self.changed = False
         self._start()
+
+    @property
+    def rows(self) -> int:
+        return self._connection.total_changes - self._rows_before
 
     @property
     def topics(self) -> list[str]:
