@@ -9,7 +9,7 @@ import msgspec
 
 from pilvi.core.errors import CloudError
 from pilvi.state.store import OpenBlob
-from pilvi.wire.http import Headers, Request, Response
+from pilvi.wire.http import Request, Response
 
 Answer = Response | Awaitable[Response]
 
@@ -94,6 +94,7 @@ def head_bytes(response: Response, size: int, common: str, connection: str) -> b
     """Status line and headers, with their empty line.
 
     Args:
+        response: its status and headers.
         size: of the body, for Content-Length.
         common: lines of every response (Date, Server), each with CRLF.
         connection: the Connection line with CRLF, or "".

@@ -4,6 +4,7 @@ Strict: CRLF only, hexadecimal sizes only, and every line bounded, so that two r
 message ends.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 LINE_BYTES_MAX: Final = 1024  # a chunk's size with its extensions
@@ -31,7 +32,7 @@ class ChunkedDecoder:
         self.rest = b""
         self._line = b""
         self._remaining = 0
-        self._state = self._size_line
+        self._state: Callable[[bytes, int, list[bytes]], int] = self._size_line
         self._trailer_bytes = 0
 
     def feed(self, data: bytes) -> list[bytes]:

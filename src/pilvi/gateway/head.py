@@ -65,7 +65,8 @@ class HeadParser:
         Raises:
             BadHead: with the status to answer.
         """
-        self._headers = headers = {}
+        headers: dict[str, str] = {}
+        self._headers = headers
         self._url = b""
         self._count = self._complete = 0
         http = self._http

@@ -67,7 +67,7 @@ class Server:
 
     async def adopt(self, listening: socket.socket, tls: ssl.SSLContext | None = None) -> asyncio.Server:
         """Serves a socket that already listens, wherever it was made. Closing the result ends that alone."""
-        listening.setblocking(False)  # noqa: FBT003
+        listening.setblocking(False)
         if listening.family == socket.AF_UNIX:
             listener = await self.loop.create_unix_server(self._connect, sock=listening, ssl=tls)
         else:

@@ -225,11 +225,7 @@ _S3: Final[dict[AuthProblem, Words]] = {
 def _others(
     *, missing: Words, unknown: str, bad: str, expired: str, signature: str, incomplete: str, statuses: tuple[int, int]
 ) -> dict[AuthProblem, Words]:
-    """The table of a family whose codes are these; they all share the sentences.
-
-    Args:
-        statuses: of a signature that is wrong, and of one that is incomplete.
-    """
+    """The table of a family whose codes are these (`statuses`: wrong, incomplete); they all share the sentences."""
     wrong, partial = statuses
     invalid = Words(unknown, wrong, "The security token included in the request is invalid.")
 

@@ -301,6 +301,7 @@ def verify(
 
     Args:
         claims: what `read` made of the request.
+        secret: of the access key that the claims name.
         request: as it came; its body too, unless `staged`.
         now_ms: server's time.
         family: from `family()`, decides on errors and on S3's departures from the general rules.
