@@ -1,0 +1,300 @@
+"""The composition root: the only place where the parts of the cloud meet, and where a concrete backend is named."""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import signal
+import socket
+import ssl
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import uvloop
+
+from pilvi import services
+from pilvi.config import AccessKey, Config, Exit, StartError
+from pilvi.core import caller as callers
+from pilvi.core.caller import SessionCredentials
+from pilvi.core.clock import RandomIds, SystemClock
+from pilvi.core.context import Context, RequestInfo
+from pilvi.core.effects import FunctionSpec
+from pilvi.core.operation import Directory, Service
+from pilvi.events.worker import Worker
+from pilvi.gateway import internal
+from pilvi.gateway.cloud import LocalCloud
+from pilvi.gateway.limits import DEFAULT
+from pilvi.gateway.observe import Observer
+from pilvi.gateway.pipeline import Gateway
+from pilvi.gateway.server import Server
+from pilvi.gateway.waits import Waits
+from pilvi.identity.identity import Identity
+from pilvi.runtime.supervisor import Runtime
+from pilvi.services.iam import seed
+from pilvi.services.iam.records import ROOT
+from pilvi.services.iam.records import AccessKey as StoredKey
+from pilvi.services.lambda_ import logsink, role
+from pilvi.state.errors import FolderInUse, NewerData, UnusableData
+from pilvi.state.sqlite import SqliteStore, tell
+from pilvi.state.store import Record, Tx
+from pilvi.state.writer import Delivered
+
+log = logging.getLogger("pilvi.app")
+
+MASTER_KEY_FILE = "master.key"
+MASTER_KEY_BYTES = 32
+LOG_LINES_SECONDS = 0.1
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """What the one who started the cloud wants to know.
+
+    Attributes:
+        created: the root key was made just now and has never been shown.
+        layers: of the function sandbox: name -> "" when active, else why not.
+    """
+
+    endpoint: str
+    access_key: AccessKey
+    created: bool
+    layers: dict[str, str]
+    runtimes: list[str]
+
+
+def serve(config: Config, ready: Callable[[Ready], None]) -> int:
+    """Runs the cloud until SIGTERM or SIGINT; the process's exit code.
+
+    Raises:
+        StartError: it cannot start.
+    """
+    return uvloop.run(_serve(config, ready))
+
+
+async def _serve(config: Config, ready: Callable[[Ready], None]) -> int:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    cloud = Cloud(config, loop)
+    try:
+        ready(await cloud.start())
+        await stop.wait()
+    finally:
+        await cloud.stop()
+    return Exit.OK
+
+
+class Cloud:
+    """Everything that runs, and in which order it starts and stops."""
+
+    def __init__(self, config: Config, loop: asyncio.AbstractEventLoop) -> None:
+        self.config = config
+        self.loop = loop
+        self.clock = SystemClock()
+        self.ids = RandomIds()
+        self.services = services.discover()
+        records = [record for service in self.services.values() for record in service.records]
+        self.store = _open_store(config.data, records, self.clock, self._deliver)
+        self.store.on_commit(self._committed)
+        self.identity = Identity(_master_key(config.data), _directory(self.services), self.ids)
+        self.runtime = Runtime(
+            config.data / "runtime",
+            fetch_code=self._code,
+            credentials=self._credentials,
+            log_sink=self._log,
+            on_endpoint_socket=self._adopt,
+            clock=self.clock,
+            idle_seconds=config.function_idle_seconds,
+            concurrency=config.function_concurrency,
+        )
+        self.cloud = LocalCloud(self.services, self.identity, self.runtime.runtimes)
+        self.waits = Waits(loop)
+        self.observer = Observer(config.data / "access.log")
+        self.server = Server(self._gateway(), msgspec.structs.replace(DEFAULT, connections=config.connections_max))
+        deliveries = [delivery for service in self.services.values() for delivery in service.deliveries]
+        self.worker = Worker(self.store, deliveries, self.context, self.runtime.invoke, self.clock)
+        self.endpoint = ""
+        self._lines: list[tuple[FunctionSpec, str, list[tuple[int, str]]]] = []
+
+    def _gateway(self) -> Gateway:
+        return Gateway(
+            services=self.services,
+            store=self.store,
+            identity=self.identity,
+            cloud=self.cloud,
+            clock=self.clock,
+            ids=self.ids,
+            region=self.config.region,
+            observer=self.observer,
+            perform=self.runtime.invoke,
+            waits=self.waits,
+            internal=internal.answer,
+        )
+
+    # -- life --------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> Ready:
+        key, created = self.store.write(self._seed)
+        self.endpoint = await self._listen()
+        await self.runtime.start()
+        self.worker.start()
+        return Ready(self.endpoint, key, created, self.runtime.layers(), sorted(self.runtime.runtimes()))
+
+    async def stop(self) -> None:
+        """Finishes what was begun: requests, then deliveries, then the workers, and last what they had to say."""
+        await self.server.stop(self.config.drain_seconds)
+        if self.endpoint:
+            await self.worker.stop(self.config.drain_seconds)
+        await self.runtime.stop()
+        self._write_lines()
+        self.observer.close()
+        self.store.close()
+
+    async def _listen(self) -> str:
+        config = self.config
+        tls = _tls(config)
+        try:
+            host, port = await self.server.start(config.bind, config.port, tls)
+        except OSError as error:
+            raise _no_address(config, error) from None
+        scheme = "https" if tls else "http"
+        shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+        return f"{scheme}://{shown}:{port}"
+
+    def _seed(self, tx: Tx) -> tuple[AccessKey, bool]:
+        """The root key: as told, else the account's first one, else a new one. And the users that were named."""
+        config, now_ms = self.config, self.clock.now_ms()
+        known = next(tx[StoredKey].scan(config.account, ROOT, index="user", limit=1), None)
+        created = config.root_key is None and known is None
+        if config.root_key is not None:
+            key = config.root_key
+        elif known is not None:
+            key = AccessKey(known.id, known.secret)
+        else:
+            key = AccessKey(f"AKIA{self.ids.base32(16)}", self.ids.base64(40))
+        if config.root_key is not None or created:
+            seed.seed_root_key(tx, config.account, key.id, key.secret, now_ms)
+        for user in config.user_keys:
+            seed.seed_user(tx, self.ids, user.account, user.name, user.key.id, user.key.secret, now_ms)
+        return key, created
+
+    # -- between the parts -------------------------------------------------------------------------------------------
+
+    def context(self, tx: Tx) -> Context:
+        """A context for work that no request asked for: events, functions' logs and credentials."""
+        caller = callers.service("pilvi.internal", self.config.account)
+        request = RequestInfo(self.ids.uuid(), self.config.region, self.endpoint, {})
+        return Context(tx, caller, request, self.clock.now_ms(), self.ids, self.cloud)
+
+    def _deliver(self, batch: Sequence[Delivered]) -> None:
+        """From the writer's thread: answers are given on the loop's."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self.loop.call_soon_threadsafe(tell, batch)
+
+    def _committed(self, topics: frozenset[str]) -> None:
+        self.waits.wake(topics)
+
+    async def _adopt(self, listening: socket.socket) -> asyncio.Server:
+        """Functions reach the cloud through sockets inside their own network namespaces."""
+        return await self.server.adopt(listening)
+
+    def _code(self, blob: int) -> bytes:
+        with self.store.read() as tx:
+            return tx.blobs.read(blob)
+
+    def _credentials(self, spec: FunctionSpec) -> SessionCredentials:
+        """A session of the function's role.
+
+        Raises:
+            CloudError: the role is gone, or no longer trusts Lambda.
+        """
+        with self.store.read() as tx:
+            given = role.session(self.context(tx), spec)["Credentials"]
+        expires_ms = int(given["Expiration"].timestamp() * 1000)
+        return SessionCredentials(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"], expires_ms)
+
+    def _log(self, spec: FunctionSpec, stream: str, lines: list[tuple[int, str]]) -> None:
+        """What functions print is written together, a few times a second."""
+        if not self._lines:
+            self.loop.call_later(LOG_LINES_SECONDS, self._write_lines)
+        self._lines.append((spec, stream, lines))
+
+    def _write_lines(self) -> None:
+        gathered, self._lines = self._lines, []
+        if gathered:
+            self.store.submit(partial(self._log_attempt, gathered), _report)
+
+    def _log_attempt(self, gathered: list[tuple[FunctionSpec, str, list[tuple[int, str]]]], tx: Tx) -> None:
+        ctx = self.context(tx)
+        streams: dict[tuple[str, str], tuple[FunctionSpec, list[tuple[int, str]]]] = {}
+        for spec, stream, lines in gathered:
+            streams.setdefault((spec.arn, stream), (spec, []))[1].extend(lines)
+        for (_, stream), (spec, lines) in streams.items():
+            logsink.write(ctx, spec, stream, lines)
+
+
+def _report(_: object, error: BaseException | None) -> None:
+    if error is not None:
+        log.error("log lines of functions were lost", exc_info=error)
+
+
+def _open_store(
+    folder: Path, records: Iterable[type[Record]], clock: SystemClock, deliver: Callable[[Sequence[Delivered]], None]
+) -> SqliteStore:
+    try:
+        return SqliteStore.open(folder, records, clock=clock, deliver=deliver)
+    except FolderInUse:
+        message = f"a cloud runs on {folder} already: stop it with `pilvi down`, or choose another folder with --data"
+        raise StartError(message, Exit.FOLDER_IN_USE) from None
+    except NewerData as error:
+        raise StartError(f"{folder}: {error}", Exit.FOLDER_NEWER) from None
+    except UnusableData as error:
+        raise StartError(f"{folder}: {error}", Exit.FOLDER_UNUSABLE) from None
+
+
+def _directory(found: Mapping[str, Service]) -> Directory:
+    return next(service.directory for service in found.values() if service.directory is not None)
+
+
+def _master_key(folder: Path) -> bytes:
+    """The key that sessions are signed with; made once, and durable before the first session is."""
+    path = folder / MASTER_KEY_FILE
+    try:
+        key = path.read_bytes()
+    except FileNotFoundError:
+        key = os.urandom(MASTER_KEY_BYTES)
+        beside = path.with_suffix(".new")
+        beside.unlink(missing_ok=True)
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+            file.write(key)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    if len(key) != MASTER_KEY_BYTES:
+        raise StartError(f"{path} is damaged: restore it from a backup", Exit.FOLDER_UNUSABLE)
+    return key
+
+
+def _tls(config: Config) -> ssl.SSLContext | None:
+    if config.tls_cert is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(config.tls_cert, config.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise StartError(f"--tls-cert and --tls-key cannot be used together: {error}", Exit.USAGE) from None
+    return context
+
+
+def _no_address(config: Config, error: OSError) -> StartError:
+    where = f"{config.bind}:{config.port}"
+    if error.errno == errno.EADDRINUSE:
+        advice = f"{where} is taken by another program: choose another port with --port (0 takes a free one)"
+    elif error.errno == errno.EACCES:
+        advice = f"{where} may not be used by you: choose a port above 1023 with --port"
+    else:
+        advice = f"{where} cannot be listened on ({error.strerror or error}): choose another with --bind and --port"
+    return StartError(advice, Exit.ADDRESS_TAKEN)

@@ -1,0 +1,90 @@
+"""Answers that are pilvi's own: health, metrics, and CORS preflights, which no client can sign.
+
+Cross-origin requests are answered freely because nothing here rides on cookies: a page needs a signature for whatever it
+asks, preflight or not.
+"""
+
+import base64
+import binascii
+import hmac
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pilvi import __version__
+from pilvi.core.caller import Check
+from pilvi.core.context import Context, RequestInfo
+from pilvi.core.errors import AccessDenied
+from pilvi.identity.authenticate import AuthenticationFailed
+from pilvi.wire.http import Request, Response
+
+if TYPE_CHECKING:
+    from pilvi.gateway.pipeline import Gateway
+
+PREFIX = "/_pilvi/"
+HEALTH = msgspec.json.encode({"status": "ok", "version": __version__})
+PREFLIGHT_SECONDS = "600"
+
+
+def answer(gateway: "Gateway", request: Request) -> Response | None:
+    """The answer, when the request is not for a service."""
+    if request.path.startswith(PREFIX):
+        return _own(gateway, request)
+    if request.method == "OPTIONS" and "origin" in request.headers:
+        return _preflight(request)
+    return None
+
+
+def _own(gateway: "Gateway", request: Request) -> Response:
+    if request.method not in {"GET", "HEAD"}:
+        return _text(405, "use GET", ("Allow", "GET, HEAD"))
+    name = request.path.removeprefix(PREFIX)
+    if name == "health":
+        return Response(200, [("Content-Type", "application/json")], HEALTH)
+    if name == "metrics":
+        if not _may(gateway, request, "pilvi:GetMetrics"):
+            return _text(
+                401, "an access key is needed (Basic: id and secret)", ("WWW-Authenticate", 'Basic realm="pilvi"')
+            )
+        return Response(200, [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")], gateway.observer.metrics())
+    return _text(404, "no such page")
+
+
+def _may(gateway: "Gateway", request: Request, action: str) -> bool:
+    """HTTP Basic with an access key: what monitoring programs can send. RFC 7617."""
+    scheme, _, encoded = request.header("authorization").partition(" ")
+    try:
+        key, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return False
+    if scheme.lower() != "basic" or not key:
+        return False
+    now_ms = gateway.clock.now_ms()
+    with gateway.store.read() as tx:
+        try:
+            known = gateway.identity.authenticate(tx, key, None, now_ms)
+            if not hmac.compare_digest(known.secret.encode(), secret.encode()):
+                return False
+            info = RequestInfo("", gateway.region, "", {"aws:SourceIp": request.peer})
+            ctx = Context(tx, known.caller, info, now_ms, gateway.ids, gateway.cloud)
+            gateway.identity.authorise(ctx, Check(action))
+        except (AuthenticationFailed, AccessDenied):
+            return False
+    return True
+
+
+def _preflight(request: Request) -> Response:
+    headers = [
+        ("Access-Control-Allow-Origin", request.header("origin")),
+        ("Access-Control-Allow-Methods", "GET, HEAD, PUT, POST, DELETE, PATCH"),
+        ("Access-Control-Max-Age", PREFLIGHT_SECONDS),
+        ("Vary", "Origin, Access-Control-Request-Headers"),
+    ]
+    asked = request.header("access-control-request-headers")
+    if asked:
+        headers.append(("Access-Control-Allow-Headers", asked))
+    return Response(200, headers)
+
+
+def _text(status: int, text: str, *headers: tuple[str, str]) -> Response:
+    return Response(status, [("Content-Type", "text/plain; charset=utf-8"), *headers], text.encode() + b"\n")

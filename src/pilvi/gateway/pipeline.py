@@ -1,0 +1,389 @@
+"""The life of a request, on one page.
+
+    begin         the headers are here; paths of our own and CORS preflights are answered by `internal`
+    route         service, operation, protocol: from the signature's scope, the target, the path, the form
+    authenticate  whose key signed it, and did that key sign exactly this
+    parse         bytes -> typed values (the bounded part), then the model's constraints
+    authorise     every question the operation poses, on one snapshot
+    stage         a streaming body is received only now
+    attempt       one transaction: on a snapshot for operations that read, on the writer for those that change
+    effect        waiting and running user code happen outside of any transaction
+    serialise     typed values -> bytes, blobs opened inside the snapshot that found them
+
+Operations with a streaming body go through the first five when their headers are complete, all others when their body
+is. A reading operation does everything from `authenticate` on inside one snapshot, on the loop's thread, without a task.
+"""
+
+import asyncio
+import itertools
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
+from typing import Any
+
+from pilvi.core.caller import ANONYMOUS, Caller
+from pilvi.core.clock import Clock, Ids
+from pilvi.core.context import Context, RequestInfo
+from pilvi.core.effects import Body, Invocation, Invoke, Outcome, WaitFor
+from pilvi.core.errors import CloudError, InternalFailure, NotBuilt
+from pilvi.core.operation import Operation, Service, Stages
+from pilvi.gateway.answer import Answer, Plan, streamed
+from pilvi.gateway.bodies import Receiver, receiver_for
+from pilvi.gateway.cloud import LocalCloud, authorise
+from pilvi.gateway.observe import Observer
+from pilvi.gateway.waits import Waits
+from pilvi.identity.authenticate import AuthenticationFailed
+from pilvi.identity.identity import Identity
+from pilvi.state.store import Store, Tx
+from pilvi.wire import protocol, sigv4
+from pilvi.wire import route as routing
+from pilvi.wire.auth_problems import AuthProblem
+from pilvi.wire.codec import Codec
+from pilvi.wire.http import Request, Response
+
+log = logging.getLogger("pilvi.gateway")
+
+Perform = Callable[[Invocation], Awaitable[Outcome]]
+BODY_BYTES_MAX = 70 * 1024 * 1024  # AWS's largest bounded request: a function's zip in base64
+UNSIGNED_BODY_BYTES_MAX = 1024 * 1024
+TOKEN_PROBLEMS = frozenset({AuthProblem.BAD_TOKEN, AuthProblem.EXPIRED_TOKEN})
+
+
+class Gateway:
+    """What requests share: the parts of the cloud, put together by the composition root."""
+
+    def __init__(
+        self,
+        *,
+        services: Mapping[str, Service],
+        store: Store,
+        identity: Identity,
+        cloud: LocalCloud,
+        clock: Clock,
+        ids: Ids,
+        region: str,
+        observer: Observer,
+        perform: Perform,
+        waits: Waits,
+        internal: Callable[["Gateway", Request], Response | None],
+    ) -> None:
+        self.services = services
+        self.store = store
+        self.identity = identity
+        self.cloud = cloud
+        self.clock = clock
+        self.ids = ids
+        self.region = region
+        self.observer = observer
+        self.perform = perform
+        self.waits = waits
+        self.internal = internal
+        self._prefix = ids.hex(16)
+        self._request_ids = itertools.count(int(ids.hex(16), 16))
+
+    def next_request_id(self) -> str:
+        """Unlike any other, in the form of a UUID. Not a secret."""
+        number = f"{self._prefix}{next(self._request_ids) & 0xFFFFFFFFFFFFFFFF:016x}"
+        return f"{number[:8]}-{number[8:12]}-{number[12:16]}-{number[16:20]}-{number[20:]}"
+
+    def begin(self, request: Request) -> Plan | Response:
+        own = self.internal(self, request)
+        if own is not None:
+            return own
+        return Exchange(self, request).begin()
+
+
+class Exchange:
+    """One request on its way. Holds what the steps find out; a step either goes on or raises what the client sees."""
+
+    __slots__ = (
+        "caller", "claims", "codec", "gateway", "info", "match", "now_ms", "operation", "receiver", "request",
+        "request_id", "service", "shape", "signed", "started",
+    )  # fmt: skip
+
+    codec: Codec
+    info: RequestInfo
+    operation: Operation
+    service: Service
+
+    def __init__(self, gateway: Gateway, request: Request) -> None:
+        self.gateway = gateway
+        self.request = request
+        self.started = time.perf_counter()
+        self.now_ms = gateway.clock.now_ms()
+        self.request_id = gateway.next_request_id()
+        self.claims: sigv4.Claims | None = None
+        self.signed: sigv4.Signed | None = None
+        self.match: routing.Match | None = None
+        self.caller: Caller = ANONYMOUS
+        self.receiver: Receiver | None = None
+        self.shape: dict[str, Any] = {}
+
+    # -- the headers are complete ------------------------------------------------------------------------------------
+
+    def begin(self) -> Plan | Response:
+        try:
+            self.claims = sigv4.read(self.request)
+            if not self._action_is_in_the_form():
+                self.route()
+                if self.operation.stages is not None:
+                    return self.stage(self.operation.stages)
+            return Plan(self._body_bytes_max(), None, self.finish_bounded, self.abort, self.fail)
+        except Exception as error:  # noqa: BLE001 - the one place where errors become answers
+            return self.fail(error)
+
+    def _action_is_in_the_form(self) -> bool:
+        kind = self.request.headers.get("content-type", "")
+        return self.request.method == "POST" and kind.startswith("application/x-www-form-urlencoded")
+
+    def _body_bytes_max(self) -> int:
+        """A stranger cannot make us hold much: the key at least must exist before more is taken."""
+        claims, headers = self.claims, self.request.headers
+        if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
+            return UNSIGNED_BODY_BYTES_MAX
+        if claims is None or claims.problem is not None:
+            return UNSIGNED_BODY_BYTES_MAX
+        with self.gateway.store.read() as tx:
+            try:
+                self.gateway.identity.authenticate(tx, claims.access_key_id, claims.token, self.now_ms)
+            except AuthenticationFailed:
+                return UNSIGNED_BODY_BYTES_MAX
+        return BODY_BYTES_MAX
+
+    def stage(self, stages: Stages) -> Plan:
+        with self.gateway.store.read() as tx:
+            self.authenticate(tx, staged=True)
+            self.parse()
+            ctx = self.context(tx)
+            authorise(self.gateway.identity, ctx, self.service, self.operation, self.shape)
+            wanted = stages(ctx, self.shape)
+        self.receiver = receiver_for(self.request, self.signed, self.gateway.store.stage(), wanted)
+        return Plan(wanted.bytes_max, self.receiver, self.finish_staged, self.abort, self.fail)
+
+    # -- the body is complete ----------------------------------------------------------------------------------------
+
+    def finish_bounded(self) -> Answer:
+        try:
+            if self.match is None:
+                self.route()
+            with self.gateway.store.read() as tx:
+                self.authenticate(tx, staged=False)
+                self.parse()
+                ctx = self.context(tx)
+                authorise(self.gateway.identity, ctx, self.service, self.operation, self.shape)
+                if not self.operation.only_reads(self.shape):
+                    return self.write()
+                if self.operation.heavy:
+                    return asyncio.get_running_loop().run_in_executor(None, self.read_aside)
+                return self.settle(self.operation.run(ctx, self.shape), tx)
+        except Exception as error:  # noqa: BLE001
+            return self.fail(error)
+
+    def finish_staged(self) -> Answer:
+        try:
+            assert self.receiver is not None
+            self.shape[self.codec.streaming_input(self.operation.name)] = self.receiver.result()
+            return self.write()
+        except Exception as error:  # noqa: BLE001
+            return self.fail(error)
+
+    def abort(self) -> None:
+        """The client went away, or its body broke: nothing happened."""
+        if self.receiver is not None:
+            self.receiver.abort()
+
+    # -- the steps ---------------------------------------------------------------------------------------------------
+
+    def route(self) -> None:
+        match = routing.route(self.request, signing_name=self.claims.service if self.claims else None)
+        self.match = match
+        self.codec = protocol.codec(match.service, match.protocol)
+        service = self.gateway.services.get(match.service)
+        if service is None:
+            raise NotBuilt(f"The service {match.service} is not built.")
+        operation = service.operations.get(match.operation)
+        if operation is None:
+            raise NotBuilt(f"{match.service}:{match.operation} is not built.")
+        self.service = service
+        self.operation = operation
+
+    def authenticate(self, tx: Tx, *, staged: bool) -> None:
+        claims, request, match = self.claims, self.request, self.match
+        assert match is not None
+        self.info = self._request_info()
+        family = sigv4.family(match.service, match.protocol)
+        if claims is None:
+            if not self.operation.open:
+                raise sigv4.as_error(AuthProblem.MISSING, family)
+            return
+        if claims.problem is not None:
+            raise sigv4.as_error(claims.problem, family, *claims.details)
+        try:
+            known = self.gateway.identity.authenticate(tx, claims.access_key_id, claims.token, self.now_ms)
+        except AuthenticationFailed as failed:
+            problem = AuthProblem[failed.problem.name]
+            detail = claims.token if problem in TOKEN_PROBLEMS else claims.access_key_id
+            raise sigv4.as_error(problem, family, detail) from None
+        self.signed = sigv4.verify(claims, request, known.secret, self.now_ms, family, staged=staged)
+        self.caller = known.caller
+
+    def _request_info(self) -> RequestInfo:
+        request = self.request
+        headers = request.headers
+        host = headers.get("host", "")
+        if request.label:
+            host = host.removeprefix(f"{request.label}.")
+        return RequestInfo(
+            self.request_id,
+            self.claims.region if self.claims and self.claims.region else self.gateway.region,
+            f"https://{host}" if request.secure else f"http://{host}",
+            {
+                "aws:SourceIp": request.peer,
+                "aws:SecureTransport": "true" if request.secure else "false",
+                "aws:UserAgent": headers.get("user-agent", ""),
+                "aws:Referer": headers.get("referer", ""),
+            },
+            self.service.name,
+            self.operation.name,
+        )
+
+    def parse(self) -> None:
+        assert self.match is not None
+        self.shape = self.codec.parse(self.match, self.request)
+        self.codec.validate(self.operation.name, self.shape)
+
+    def context(self, tx: Tx, *, waited: bool = False) -> Context:
+        gateway = self.gateway
+        return Context(tx, self.caller, self.info, self.now_ms, gateway.ids, gateway.cloud, waited=waited)
+
+    # -- the attempt -------------------------------------------------------------------------------------------------
+
+    def write(self) -> Awaitable[Response]:
+        """One attempt on the writer; the future has its answer once it is durable."""
+        answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        self.gateway.store.submit(partial(self._attempt, False), partial(self._attempted, answer))
+        return answer
+
+    def _attempt(self, waited: bool, tx: Tx) -> Any:
+        result = self.operation.run(self.context(tx, waited=waited), self.shape)
+        if isinstance(result, WaitFor):
+            raise _Asleep(result)
+        return result
+
+    def _attempted(self, answer: asyncio.Future[Response], result: Any, error: BaseException | None) -> None:
+        """On the loop, after the commit (or the undoing)."""
+        if answer.done():
+            return
+        try:
+            if isinstance(error, _Asleep):
+                _finish_in_task(answer, self.sleep(error.wait))
+            elif error is not None:
+                answer.set_result(self.fail(error))
+            elif isinstance(result, Invoke):
+                _finish_in_task(answer, self.invoke(result))
+            else:
+                answer.set_result(self.serialise(result, None))
+        except Exception as failure:  # noqa: BLE001
+            answer.set_result(self.fail(failure))
+
+    def read_aside(self) -> Response:
+        """A heavy reading operation, on a thread of its own."""
+        try:
+            with self.gateway.store.read() as tx:
+                result = self.operation.run(self.context(tx), self.shape)
+                assert not isinstance(result, Invoke | WaitFor), "a heavy operation answers at once"
+                return self.serialise(result, tx)
+        except Exception as error:  # noqa: BLE001
+            return self.fail(error)
+
+    # -- effects -----------------------------------------------------------------------------------------------------
+
+    def settle(self, result: Any, tx: Tx) -> Answer:
+        if isinstance(result, Invoke):
+            return self.invoke(result)
+        if isinstance(result, WaitFor):
+            return self.sleep(result)
+        return self.serialise(result, tx)
+
+    async def invoke(self, effect: Invoke) -> Response:
+        try:
+            outcome = await self.gateway.perform(effect.invocation)
+            return self.serialise(effect.then(outcome), None)
+        except Exception as error:  # noqa: BLE001
+            return self.fail(error)
+
+    async def sleep(self, wait: WaitFor) -> Response:
+        """Sleeps and tries again until the operation answers; after the deadline it must."""
+        gateway = self.gateway
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                woken = await gateway.waits.sleep(wait.topic, (wait.deadline_ms - gateway.clock.now_ms()) / 1000)
+                self.now_ms = gateway.clock.now_ms()
+                tried: asyncio.Future[Any] = loop.create_future()
+                gateway.store.submit(partial(self._attempt, not woken), partial(_resolve, tried))
+                try:
+                    result = await tried
+                except _Asleep as again:
+                    wait = again.wait
+                    continue
+                if woken:  # one commit may have brought enough for the next sleeper too
+                    gateway.waits.pass_on(wait.topic)
+                return await self.invoke(result) if isinstance(result, Invoke) else self.serialise(result, None)
+        except Exception as error:  # noqa: BLE001
+            return self.fail(error)
+
+    # -- the answer --------------------------------------------------------------------------------------------------
+
+    def serialise(self, result: Any, tx: Tx | None) -> Response:
+        response = self.codec.serialise(self.operation.name, result, self.request_id)
+        if isinstance(response.body, Body):
+            assert tx is not None, "a body is answered by operations that read"
+            store = self.gateway.store
+            response = streamed(response, [store.open_blob(tx, segment) for segment in response.body.segments])
+        self.observe(response.status, "")
+        return response
+
+    def fail(self, error: BaseException) -> Response:
+        if self.receiver is not None:
+            self.receiver.abort()
+        if not isinstance(error, CloudError):
+            log.error("request %s failed inside", self.request_id, exc_info=error)
+            error = InternalFailure("The request processing has failed because of an internal error.")
+        response = self._error_response(error)
+        self.observe(response.status, error.code)
+        return response
+
+    def _error_response(self, error: CloudError) -> Response:
+        if self.match is None:
+            return protocol.fallback(self.request).error(error, None, self.request_id)
+        return self.codec.error(error, self.match.operation, self.request_id)
+
+    def observe(self, status: int, error: str) -> None: ...
+
+
+class _Asleep(Exception):
+    def __init__(self, wait: WaitFor) -> None:
+        self.wait = wait
+
+
+def _resolve(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    if future.done():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+
+
+def _finish_in_task(answer: asyncio.Future[Response], work: Coroutine[Any, Any, Response]) -> None:
+    """What takes longer goes on in a task; a client that goes away cancels it through its answer."""
+    task = asyncio.get_running_loop().create_task(work)
+    answer.add_done_callback(lambda done: task.cancel() if done.cancelled() else None)
+    task.add_done_callback(partial(_hand_over, answer))
+
+
+def _hand_over(answer: asyncio.Future[Response], task: "asyncio.Task[Response]") -> None:
+    if not answer.done():
+        answer.set_result(task.result())
