@@ -62,9 +62,7 @@ class Buckets(Harness):
         return self.upload("PutObject", data, Bucket=bucket, Key=key, **request)
 
     def part(self, bucket: str, key: str, upload: str, number: int, data: bytes, **request: Any) -> Any:
-        return self.upload(
-            "UploadPart", data, Bucket=bucket, Key=key, UploadId=upload, PartNumber=number, **request
-        )
+        return self.upload("UploadPart", data, Bucket=bucket, Key=key, UploadId=upload, PartNumber=number, **request)
 
     def multipart(self, bucket: str, key: str, parts: list[bytes], **request: Any) -> Any:
         """A whole upload in parts."""

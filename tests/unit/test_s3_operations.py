@@ -404,9 +404,7 @@ def test_where_a_listing_begins(s3: Buckets) -> None:
     assert s3.keys("photos", StartAfter="a\x00") == ["b/1", "b/2", "c"]
     assert s3.keys("photos", StartAfter="z") == []
     first = s3.s3("ListObjectsV2", Bucket="photos", MaxKeys=1, StartAfter="a")
-    again = s3.s3(
-        "ListObjectsV2", Bucket="photos", StartAfter="a", ContinuationToken=first["NextContinuationToken"]
-    )
+    again = s3.s3("ListObjectsV2", Bucket="photos", StartAfter="a", ContinuationToken=first["NextContinuationToken"])
     assert keys(again) == ["b/2", "c"]
     old = s3.s3("ListObjects", Bucket="photos", Delimiter="/", MaxKeys=2)
     assert (keys(old), prefixes(old), old["NextMarker"]) == (["a"], ["b/"], "b/")

@@ -74,7 +74,11 @@ def test_ranges_and_parts_of_the_object(s3: Buckets) -> None:
     assert body == b"aabb"
     assert s3.get("photos", "big", Range="bytes=-2")[0] == b"bc"
     body, answer = s3.get("photos", "big", PartNumber=3, ChecksumMode="ENABLED")
-    assert (body, answer["PartsCount"], answer["ContentRange"]) == (b"c", 3, f"bytes {2 * FIVE}-{2 * FIVE}/{len(WHOLE)}")
+    assert (body, answer["PartsCount"], answer["ContentRange"]) == (
+        b"c",
+        3,
+        f"bytes {2 * FIVE}-{2 * FIVE}/{len(WHOLE)}",
+    )
     assert answer["ChecksumCRC64NVME"] == compute("crc64nvme", b"c")
     with pytest.raises(errors.InvalidPartNumber):
         s3.get("photos", "big", PartNumber=4)

@@ -374,7 +374,9 @@ def test_content_md5() -> None:
     """Compared with what came."""
     checksums.verified(staged(CHECK, "crc64nvme"), checksums.declared({"ContentMD5": "JfnnlDI7RTiF9RgfG2JNCw=="}))
     with pytest.raises(BadDigest):
-        checksums.verified(staged(b"other", "crc64nvme"), checksums.declared({"ContentMD5": "JfnnlDI7RTiF9RgfG2JNCw=="}))
+        checksums.verified(
+            staged(b"other", "crc64nvme"), checksums.declared({"ContentMD5": "JfnnlDI7RTiF9RgfG2JNCw=="})
+        )
 
 
 # -- walking -----------------------------------------------------------------------------------------------------------
