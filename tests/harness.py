@@ -82,6 +82,9 @@ class HarnessCloud:
     def policy_problem(self, document: str, *, resource_policy: bool = False, trust_policy: bool = False) -> str | None:
         return None
 
+    def suppose(self, ctx: Context, supposition: Any) -> Any:
+        raise NotImplementedError("this harness decides nothing")
+
     def is_service(self, name: str) -> bool:
         return name in services.discover()
 

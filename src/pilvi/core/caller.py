@@ -82,3 +82,35 @@ class SessionCredentials(msgspec.Struct, frozen=True):
     secret: str
     token: str
     expires_ms: int
+
+
+class Supposition(msgspec.Struct, frozen=True):
+    """A question about policies as they are given here, not as they are stored: what the policy simulator asks.
+
+    Attributes:
+        caller: who is supposed to ask; None: nobody in particular, so nothing is known of the principal.
+        policies: identity-based documents by a name that tells them apart.
+        boundaries: documents of permissions boundaries; none: there is no boundary.
+        context: condition keys; they go before what is known otherwise.
+    """
+
+    caller: Caller | None
+    check: Check
+    policies: Mapping[str, str]
+    boundaries: tuple[str, ...] = ()
+    context: Mapping[str, str | list[str]] = {}
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """The answer to a Supposition.
+
+    Attributes:
+        matched: names of the documents with a statement that decided; "" stands for the resource's own policy.
+        missing: condition keys that statements about the action ask for and nobody gave.
+        bounded: whether the boundary allows, None without one.
+    """
+
+    decision: Literal["allowed", "explicitDeny", "implicitDeny"]
+    matched: tuple[str, ...]
+    missing: tuple[str, ...]
+    bounded: bool | None

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from pilvi.core.caller import Caller, Check, SessionCredentials
+from pilvi.core.caller import Caller, Check, SessionCredentials, Supposition, Verdict
 from pilvi.core.clock import Ids
 
 if TYPE_CHECKING:  # the layer above: for the checker only
@@ -42,6 +42,13 @@ class Cloud(Protocol):
 
     def policy_problem(self, document: str, *, resource_policy: bool = False, trust_policy: bool = False) -> str | None:
         """What is wrong with a policy document, or None. The text is fit for MalformedPolicyDocument."""
+
+    def suppose(self, ctx: "Context", supposition: Supposition) -> Verdict:
+        """The policy engine's answer under policies that are only supposed.
+
+        Raises:
+            ValueError: a document is no policy.
+        """
 
     def is_service(self, name: str) -> bool:
         """Whether a botocore service name is built here."""

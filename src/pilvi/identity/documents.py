@@ -25,7 +25,7 @@ class BadDocument(ValueError):
 class Statement:
     """One statement of a policy."""
 
-    __slots__ = ("actions", "allows", "conditions", "not_action", "not_principal", "not_resource", "principals",
+    __slots__ = ("actions", "allows", "asks", "conditions", "not_action", "not_principal", "not_resource", "principals",
                  "resources", "sid")  # fmt: skip
 
     def __init__(self, source: Mapping[str, Any], *, variables: bool) -> None:
@@ -39,6 +39,7 @@ class Statement:
         self.not_principal = "NotPrincipal" in source
         principals = source.get("NotPrincipal" if self.not_principal else "Principal")
         self.principals = None if principals is None else Principals(principals)
+        self.asks: tuple[str, ...] = tuple(key for keys in source.get("Condition", {}).values() for key in keys)
         self.conditions: tuple[Test, ...] = tuple(
             compile_condition(operator, key, [as_text(value) for value in listed(wanted)], variables=variables)
             for operator, keys in source.get("Condition", {}).items()

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from pilvi.core.caller import Caller, Check, Credential, SessionCredentials
+from pilvi.core.caller import Caller, Check, Credential, SessionCredentials, Supposition, Verdict
 from pilvi.core.clock import Ids
 from pilvi.core.context import Context
 from pilvi.core.operation import Directory
-from pilvi.identity import authenticate, authorise, validation
+from pilvi.identity import authenticate, authorise, simulate, validation
 from pilvi.identity.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -47,6 +47,14 @@ class Identity:
     def issue_session(self, caller: Caller, duration_seconds: int, now_ms: int) -> SessionCredentials:
         """Temporary credentials that authenticate as `caller`."""
         return self._tokens.issue(caller, duration_seconds, now_ms)
+
+    def suppose(self, ctx: Context, supposition: Supposition) -> Verdict:
+        """The decision under policies that are only supposed, at the time of the request.
+
+        Raises:
+            BadDocument: a document is no policy.
+        """
+        return simulate.suppose(supposition, ctx.account, ctx.now_ms)
 
     def policy_problem(self, document: str, *, resource_policy: bool = False, trust_policy: bool = False) -> str | None:
         """What is wrong with a policy document, or None."""

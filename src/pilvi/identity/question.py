@@ -25,6 +25,10 @@ class Question:
         self.owner = check.owner or caller.account
         self._keys: Values | None = None
 
+    def suppose(self, context: Mapping[str, str | list[str]]) -> None:
+        """Condition keys that go before everything known."""
+        self._keys = {**self.keys(), **{name.lower(): value for name, value in context.items()}}
+
     def keys(self) -> Values:
         """Condition keys in lower case. What we know of the caller overrides what the request brings along."""
         if self._keys is None:
@@ -48,6 +52,8 @@ def _times(seconds: int) -> dict[str, str]:
 
 def _principal(caller: Caller) -> dict[str, str]:
     """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#principaltable"""
+    if not caller.arn:  # supposed, and nobody in particular
+        return {}
     if caller.kind == "service":
         keys = {"aws:principalisawsservice": "true", "aws:principalservicename": caller.arn}
         if caller.source:

@@ -11,6 +11,7 @@ from pilvi.services.iam import (
     instance_profiles,
     policies,
     roles,
+    simulation,
     tags,
     users,
 )
@@ -18,7 +19,7 @@ from pilvi.services.iam.directory import IamDirectory
 from pilvi.services.iam.records import RECORDS
 
 MODULES = (
-    access_keys, account, attachments, boundaries, groups, inline, instance_profiles, policies, roles, tags, users,
+    access_keys, account, attachments, boundaries, groups, inline, instance_profiles, policies, roles, simulation, tags, users,
 )  # fmt: skip
 
 SERVICE = service("iam", MODULES, RECORDS, directory=IamDirectory())

@@ -56,6 +56,12 @@ class AttachedPolicy(TypedDict):
     PolicyArn: NotRequired[str]
 
 
+class ContextEntry(TypedDict):
+    ContextKeyName: NotRequired[str]
+    ContextKeyValues: NotRequired[list[str]]
+    ContextKeyType: NotRequired[str]
+
+
 class CreateAccessKeyRequest(TypedDict):
     UserName: NotRequired[str]
 
@@ -206,6 +212,18 @@ class DetachUserPolicyRequest(TypedDict):
     PolicyArn: str
 
 
+class EvaluationResult(TypedDict):
+    EvalActionName: str
+    EvalResourceName: NotRequired[str]
+    EvalDecision: str
+    MatchedStatements: NotRequired[list[Statement]]
+    MissingContextValues: NotRequired[list[str]]
+    OrganizationsDecisionDetail: NotRequired[OrganizationsDecisionDetail]
+    PermissionsBoundaryDecisionDetail: NotRequired[PermissionsBoundaryDecisionDetail]
+    EvalDecisionDetails: NotRequired[dict[str, str]]
+    ResourceSpecificResults: NotRequired[list[ResourceSpecificResult]]
+
+
 class GetAccountAuthorizationDetailsRequest(TypedDict):
     Filter: NotRequired[list[str]]
     MaxItems: NotRequired[int]
@@ -223,6 +241,19 @@ class GetAccountAuthorizationDetailsResponse(TypedDict):
 
 class GetAccountSummaryResponse(TypedDict):
     SummaryMap: NotRequired[dict[str, int]]
+
+
+class GetContextKeysForCustomPolicyRequest(TypedDict):
+    PolicyInputList: list[str]
+
+
+class GetContextKeysForPolicyResponse(TypedDict):
+    ContextKeyNames: NotRequired[list[str]]
+
+
+class GetContextKeysForPrincipalPolicyRequest(TypedDict):
+    PolicySourceArn: str
+    PolicyInputList: NotRequired[list[str]]
 
 
 class GetGroupPolicyRequest(TypedDict):
@@ -328,6 +359,12 @@ class GroupDetail(TypedDict):
     CreateDate: NotRequired[datetime]
     GroupPolicyList: NotRequired[list[PolicyDetail]]
     AttachedManagedPolicies: NotRequired[list[AttachedPolicy]]
+
+
+class InlinePolicyIdentifierType(TypedDict):
+    PolicyName: str
+    AttachmentType: str
+    AttachmentName: str
 
 
 class InstanceProfile(TypedDict):
@@ -617,6 +654,18 @@ class ManagedPolicyDetail(TypedDict):
     PolicyVersionList: NotRequired[list[PolicyVersion]]
 
 
+class OrderedOrganizationPolicyType(TypedDict):
+    ServiceControlPolicyInputList: NotRequired[list[str]]
+
+
+class OrganizationsDecisionDetail(TypedDict):
+    AllowedByOrganizations: NotRequired[bool]
+
+
+class PermissionsBoundaryDecisionDetail(TypedDict):
+    AllowedByPermissionsBoundary: NotRequired[bool]
+
+
 class Policy(TypedDict):
     PolicyName: NotRequired[str]
     PolicyId: NotRequired[str]
@@ -642,6 +691,12 @@ class PolicyGroup(TypedDict):
     GroupId: NotRequired[str]
 
 
+class PolicyIdentifier(TypedDict):
+    PolicyType: NotRequired[str]
+    PolicyArn: NotRequired[str]
+    InlinePolicyIdentifier: NotRequired[InlinePolicyIdentifierType]
+
+
 class PolicyRole(TypedDict):
     RoleName: NotRequired[str]
     RoleId: NotRequired[str]
@@ -657,6 +712,11 @@ class PolicyVersion(TypedDict):
     VersionId: NotRequired[str]
     IsDefaultVersion: NotRequired[bool]
     CreateDate: NotRequired[datetime]
+
+
+class Position(TypedDict):
+    Line: NotRequired[int]
+    Column: NotRequired[int]
 
 
 class PutGroupPolicyRequest(TypedDict):
@@ -695,6 +755,15 @@ class RemoveRoleFromInstanceProfileRequest(TypedDict):
 class RemoveUserFromGroupRequest(TypedDict):
     GroupName: str
     UserName: str
+
+
+class ResourceSpecificResult(TypedDict):
+    EvalResourceName: str
+    EvalResourceDecision: str
+    MatchedStatements: NotRequired[list[Statement]]
+    MissingContextValues: NotRequired[list[str]]
+    EvalDecisionDetails: NotRequired[dict[str, str]]
+    PermissionsBoundaryDecisionDetail: NotRequired[PermissionsBoundaryDecisionDetail]
 
 
 class Role(TypedDict):
@@ -737,9 +806,53 @@ class SetDefaultPolicyVersionRequest(TypedDict):
     VersionId: str
 
 
+class SimulateCustomPolicyRequest(TypedDict):
+    PolicyInputList: list[str]
+    PermissionsBoundaryPolicyInputList: NotRequired[list[str]]
+    OrderedOrganizationPolicyInputList: NotRequired[list[OrderedOrganizationPolicyType]]
+    ActionNames: list[str]
+    ResourceArns: NotRequired[list[str]]
+    ResourcePolicy: NotRequired[str]
+    ResourceOwner: NotRequired[str]
+    CallerArn: NotRequired[str]
+    ContextEntries: NotRequired[list[ContextEntry]]
+    ResourceHandlingOption: NotRequired[str]
+    MaxItems: NotRequired[int]
+    Marker: NotRequired[str]
+
+
+class SimulatePolicyResponse(TypedDict):
+    EvaluationResults: NotRequired[list[EvaluationResult]]
+    IsTruncated: NotRequired[bool]
+    Marker: NotRequired[str]
+
+
+class SimulatePrincipalPolicyRequest(TypedDict):
+    PolicySourceArn: str
+    PolicyInputList: NotRequired[list[str]]
+    PermissionsBoundaryPolicyInputList: NotRequired[list[str]]
+    PolicyExclusionList: NotRequired[list[PolicyIdentifier]]
+    ActionNames: list[str]
+    ResourceArns: NotRequired[list[str]]
+    ResourcePolicy: NotRequired[str]
+    ResourceOwner: NotRequired[str]
+    CallerArn: NotRequired[str]
+    ContextEntries: NotRequired[list[ContextEntry]]
+    ResourceHandlingOption: NotRequired[str]
+    MaxItems: NotRequired[int]
+    Marker: NotRequired[str]
+
+
 class SourceRoleTemplate(TypedDict):
     TemplateArn: str
     TemplateMinorVersion: int
+
+
+class Statement(TypedDict):
+    SourcePolicyId: NotRequired[str]
+    SourcePolicyType: NotRequired[str]
+    StartPosition: NotRequired[Position]
+    EndPosition: NotRequired[Position]
 
 
 class Tag(TypedDict):
