@@ -117,6 +117,7 @@ class Cloud:
         deliveries = [delivery for service in self.services.values() for delivery in service.deliveries]
         self.worker = Worker(self.store, deliveries, self.context, self.runtime.invoke, self.clock)
         self.endpoint = ""
+        self._sink = logsink.LogSink()
         self._lines: list[tuple[FunctionSpec, str, list[tuple[int, str]]]] = []
 
     def _gateway(self) -> Gateway:
@@ -233,7 +234,7 @@ class Cloud:
         for spec, stream, lines in gathered:
             streams.setdefault((spec.arn, stream), (spec, []))[1].extend(lines)
         for (_, stream), (spec, lines) in streams.items():
-            logsink.write(ctx, spec, stream, lines)
+            self._sink.write(ctx, spec, stream, lines)
 
 
 def _report(_: object, error: BaseException | None) -> None:

@@ -338,11 +338,14 @@ class Exchange:
 
     def serialise(self, result: Any, tx: Tx | None) -> Response:
         response = self.codec.serialise(self.operation.name, result, self.request_id)
-        if isinstance(response.body, Body):
+        body = response.body
+        if isinstance(body, Body):
             assert tx is not None, "a body is answered by operations that read"
             store = self.gateway.store
-            response = streamed(response, [store.open_blob(tx, segment) for segment in response.body.segments])
-        self.observe(response.status, "")
+            response = streamed(response, [store.open_blob(tx, segment) for segment in body.segments])
+            self.observe(response.status, "", body.length)
+        else:
+            self.observe(response.status, "", len(body))
         return response
 
     def fail(self, error: BaseException) -> Response:
@@ -360,7 +363,21 @@ class Exchange:
             return protocol.fallback(self.request).error(error, None, self.request_id)
         return self.codec.error(error, self.match.operation, self.request_id)
 
-    def observe(self, status: int, error: str) -> None: ...
+    def observe(self, status: int, error: str, bytes_out: int = 0) -> None:
+        match, caller = self.match, self.caller
+        self.gateway.observer.record(
+            self.request_id,
+            self.request.method,
+            status,
+            int((time.perf_counter() - self.started) * 1_000_000),
+            match.service if match else "",
+            match.operation if match else "",
+            caller.account,
+            caller.arn,
+            self.request.peer,
+            error,
+            bytes_out,
+        )
 
 
 class _Asleep(Exception):
