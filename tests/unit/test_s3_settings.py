@@ -164,7 +164,7 @@ def test_policies_are_the_owner_s_business(s3: Buckets) -> None:
     """Another account may be allowed to, and still gets 405; the owner's root needs no policy."""
     with pytest.raises(errors.MethodNotAllowed):
         s3.run_as(STRANGER, "s3", "PutBucketPolicy", Bucket="photos", Policy=FRIENDS)
-    s3.s3("PutBucketPolicy", Bucket="photos", Policy=document(**{"Principal": "*", "Effect": "Deny", "Action": "s3:*"}))
+    s3.s3("PutBucketPolicy", Bucket="photos", Policy=document(Principal="*", Effect="Deny", Action="s3:*"))
     assert s3.checks("DeleteBucketPolicy", Bucket="photos")[0].policy is None
     assert s3.checks("DeleteBucket", Bucket="photos")[0].policy is not None
 
