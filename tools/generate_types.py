@@ -144,7 +144,7 @@ class Types:
 
     def _type(self, ref: Ref) -> str:
         shape = self.service.shape(ref)
-        if shape.document or ref.jsonvalue or shape.jsonvalue:
+        if shape.document or (ref.jsonvalue and ref.location == "header"):
             self.used.add("Any")
             return "Any"
         if shape.type == "structure":

@@ -8,7 +8,7 @@ from typing import Any
 
 from pilvi.wire import cbor
 from pilvi.wire.aws_json import JsonCodec
-from pilvi.wire.http import Headers
+from pilvi.wire.http import Headers, Response
 from pilvi.wire.model import Ref, ServiceModel, Shape
 from pilvi.wire.values import ValueReader
 
@@ -30,6 +30,9 @@ class CborCodec(JsonCodec):
 
     def payload_writer(self, ref: Ref) -> Callable[[Any], bytes]:  # noqa: ARG002 - CBOR tells types apart by itself
         return cbor.encode
+
+    def answer_nothing(self, request_id: str) -> Response:
+        return Response(200, self.headers("", request_id)[1:])
 
     def headers(self, content_type: str, request_id: str) -> Headers:
         return [*super().headers(content_type, request_id), ("smithy-protocol", "rpc-v2-cbor")]

@@ -132,7 +132,7 @@ class JsonCodec(Codec):
         if found is None:
             return {"message": error.message, **error.fields}
         members: dict[str, Any] = {}
-        if error.message or "message" not in _lower(found[1]):
+        if error.message or message_member(found[1]) in found[1].members:
             members[message_member(found[1])] = error.message
         return self.write_members(found[0], members | dict(error.fields))
 
@@ -159,10 +159,6 @@ def query_error(error: CloudError, code: str, found: tuple[str, Shape] | None) -
     """The error as the query protocol named it, for services that once spoke it."""
     trait = found[1].error if found else None
     return f"{(trait.code if trait else '') or code};{'Receiver' if error.fault == 'server' else 'Sender'}"
-
-
-def _lower(shape: Shape) -> set[str]:
-    return {name.lower() for name in shape.members}
 
 
 def _initial_request(frames: list[Frame]) -> bytes:

@@ -14,8 +14,9 @@ from pilvi.wire.compile import Shapes, Source
 from pilvi.wire.http import Request, Response
 from pilvi.wire.model import OperationModel, Ref, ServiceModel, Shape
 from pilvi.wire.scalars import Malformed, escape
-from pilvi.wire.xmlshapes import XmlWriter, is_flat, namespace_attribute
+from pilvi.wire.xmlnames import is_flat, namespace_attribute
 from pilvi.wire.xmltext import PROLOG
+from pilvi.wire.xmlwrite import XmlWriter
 
 INDEX_DIGITS_MAX = 9
 
@@ -29,7 +30,7 @@ class FormReader(Shapes):
         source.scope.update(FORM_LEAVES)
 
     def leaf(self, ref: Ref, shape: Shape) -> str:
-        if shape.document or ref.jsonvalue or shape.jsonvalue:
+        if shape.document:
             return "read_document"
         if shape.type == "timestamp":
             return f"read_{ref.timestamp_format or shape.timestamp_format or 'iso8601'}".lower()
@@ -47,7 +48,7 @@ class FormReader(Shapes):
 
     def _wire_names(self, ref: Ref, member: str) -> set[str]:
         if self.ec2:
-            return {ref.query_name or _capitalised(ref.location_name) or member}
+            return {ref.query_name or _capitalised(ref.location_name or member)}
         shape = self.service.shape(ref)
         names = {ref.location_name or member}
         if shape.type == "list" and is_flat(ref, shape) and shape.member.location_name:
@@ -133,11 +134,12 @@ class QueryCodec(Codec):
     """One service in the query protocol."""
 
     ec2 = False
+    content_type = "text/xml"
 
     def __init__(self, service: ServiceModel, protocol: str) -> None:
         super().__init__(service, protocol)
         self.reader = FormReader(service, self.source, ec2=self.ec2)
-        self.writer = XmlWriter(service, self.source, millis=self.ec2)
+        self.writer = XmlWriter(service, self.source, millis=service.name == "ec2")
         self.modelled = faults.Modelled(service)
         self.namespace = namespace_attribute(service.metadata.xml_namespace)
 
@@ -163,7 +165,7 @@ class QueryCodec(Codec):
         def serialise(result: dict[str, Any], request_id: str) -> Response:
             inner = write(result) if write is not None else ""
             body = f"{begin}{inner}{end.format(escape(request_id))}"
-            return Response(200, self.headers("text/xml;charset=UTF-8", request_id), body.encode())
+            return Response(200, self.headers(self.content_type, request_id), body.encode())
 
         return serialise
 
@@ -179,18 +181,27 @@ class QueryCodec(Codec):
         code, status = faults.code_and_status(error, self.service.name, self.protocol)
         members = self.error_members(error, code)
         body = self.error_text(error, code, members, request_id)
-        return Response(status, self.headers("text/xml;charset=UTF-8", request_id), body.encode())
+        return Response(status, self.headers(self.content_type, request_id), body.encode())
 
     def error_text(self, error: CloudError, code: str, members: str, request_id: str) -> str:
-        kind = "Receiver" if error.fault == "server" else "Sender"
-        return (
-            f"<ErrorResponse{self.namespace}><Error><Type>{kind}</Type><Code>{escape(code)}</Code>"
-            f"<Message>{escape(error.message)}</Message>{members}</Error>"
-            f"<RequestId>{escape(request_id)}</RequestId></ErrorResponse>"
-        )
+        return error_response(self.namespace, error, code, members, request_id)
 
     def error_members(self, error: CloudError, code: str) -> str:
         return error_fields(error, self.modelled.get(code), self.writer, self.source)
+
+
+def error_response(namespace: str, error: CloudError, code: str, members: str, request_id: str) -> str:
+    """An error as query and rest-xml services write it."""
+    kind = "Receiver" if error.fault == "server" else "Sender"
+    return (
+        f"<ErrorResponse{namespace}><Error><Type>{kind}</Type>{code_and_message(error, code)}{members}</Error>"
+        f"<RequestId>{escape(request_id)}</RequestId></ErrorResponse>"
+    )
+
+
+def code_and_message(error: CloudError, code: str) -> str:
+    message = f"<Message>{escape(error.message)}</Message>" if error.message else ""
+    return f"<Code>{escape(code)}</Code>{message}"
 
 
 def error_fields(error: CloudError, found: tuple[str, Shape] | None, writer: XmlWriter, source: Source) -> str:
@@ -210,6 +221,7 @@ class Ec2Codec(QueryCodec):
     """EC2: flattened lists, capitalised names, requestId instead of ResponseMetadata."""
 
     ec2 = True
+    content_type = "text/xml;charset=UTF-8"
 
     def envelope(self, name: str, wrapper: str) -> tuple[str, str]:  # noqa: ARG002
         begin = f"{PROLOG}<{name}Response{self.namespace}>"
@@ -217,8 +229,7 @@ class Ec2Codec(QueryCodec):
 
     def error_text(self, error: CloudError, code: str, members: str, request_id: str) -> str:
         return (
-            f"{PROLOG}<Response><Errors><Error><Code>{escape(code)}</Code>"
-            f"<Message>{escape(error.message)}</Message>{members}</Error></Errors>"
+            f"{PROLOG}<Response><Errors><Error>{code_and_message(error, code)}{members}</Error></Errors>"
             f"<RequestID>{escape(request_id)}</RequestID></Response>"
         )
 

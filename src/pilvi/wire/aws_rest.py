@@ -14,13 +14,15 @@ from pilvi.core.effects import Staged
 from pilvi.core.errors import CloudError
 from pilvi.wire import eventstream, faults, headers
 from pilvi.wire.aws_json import EVENT_STREAM, JsonCodec, message_member
-from pilvi.wire.aws_query import error_fields
+from pilvi.wire.aws_query import error_fields, error_response
 from pilvi.wire.codec import Codec, Parser, Serialiser
 from pilvi.wire.http import Headers, Response
 from pilvi.wire.model import OperationModel, Ref, ServiceModel, Shape
-from pilvi.wire.scalars import encode_json, escape
-from pilvi.wire.xmlshapes import XmlReader, XmlWriter, namespace_attribute
+from pilvi.wire.scalars import encode_json
+from pilvi.wire.xmlnames import ANSWERED_ELSEWHERE, namespace_attribute
+from pilvi.wire.xmlread import XmlReader
 from pilvi.wire.xmltext import PROLOG, parse
+from pilvi.wire.xmlwrite import XmlWriter
 
 PAYLOAD_TYPES = {"blob": "application/octet-stream", "string": "text/plain"}
 
@@ -82,7 +84,8 @@ def {name}(result, request_id):
             headers.append((wire, write(value)))
 {finish}
 """
-FINISH_EMPTY = """    del headers[0]
+FINISH_EMPTY = "    return Response(status, headers)"
+FINISH_NOTHING = """    del headers[0]
     return Response(status, headers)"""
 FINISH_PAYLOAD = """    if payload is None:
         del headers[0]
@@ -206,7 +209,7 @@ class RestCodec(Codec):
         return f"    if request.body:\n        out[{member!r}] = {value}\n"
 
     def _in_body(self, ref: Ref) -> bool:
-        return ref.location not in {"uri", "querystring", "header", "headers", "statusCode"}
+        return ref.location not in {"uri", "querystring", "header", "headers"}
 
     # -- responses ---------------------------------------------------------------------------------------------------
 
@@ -266,7 +269,7 @@ class RestCodec(Codec):
         if shape.payload:
             return FINISH_PAYLOAD.format(body=self._payload_text(operation, shape, name))
         if not self.answers_body(operation, shape):
-            return FINISH_EMPTY
+            return FINISH_EMPTY if self.answers_type(operation) else FINISH_NOTHING
         write = self.source.constant(f"{name}_body", self.write_body(operation, shape))
         return f"    return Response(status, headers, {write}(body))"
 
@@ -279,10 +282,15 @@ class RestCodec(Codec):
             return "payload.encode()"
         if target.eventstream:
             return f"{self.source.constant(f'{name}_body', self.event_writer(ref).frames)}(payload)"
-        return f"{self.source.constant(f'{name}_body', self.write_payload(operation, ref))}(payload)"
+        return f"{self.source.constant(f'{name}_body', self.write_payload(operation, shape.payload, ref))}(payload)"
 
     def answers_body(self, operation: OperationModel, shape: Shape) -> bool:
-        return operation.http.response_code != 204 and any(self._in_body(ref) for ref in shape.members.values())
+        """Whether the members without a location make a body, be it an empty one."""
+        raise NotImplementedError
+
+    def answers_type(self, operation: OperationModel) -> bool:  # noqa: ARG002 - for subclasses
+        """Whether an answer without a body has a Content-Type nevertheless."""
+        return False
 
     # -- for subclasses ----------------------------------------------------------------------------------------------
 
@@ -294,7 +302,7 @@ class RestCodec(Codec):
         """How the members without a location, gathered in a dict, become the body."""
         raise NotImplementedError
 
-    def write_payload(self, operation: OperationModel, ref: Ref) -> Callable[[Any], bytes]:  # noqa: ARG002
+    def write_payload(self, operation: OperationModel, member: str, ref: Ref) -> Callable[[Any], bytes]:  # noqa: ARG002
         """How a structure that is an output's payload becomes the body."""
         return self.payload_writer(ref)
 
@@ -335,6 +343,9 @@ class RestJsonCodec(RestCodec, JsonCodec):
     def write_body(self, operation: OperationModel, shape: Shape) -> Callable[[dict[str, Any]], bytes]:  # noqa: ARG002
         return encode_json
 
+    def answers_body(self, operation: OperationModel, shape: Shape) -> bool:  # noqa: ARG002 - {} is a body too
+        return operation.http.response_code != 204 and operation.output is not None
+
     def body_entry(self) -> tuple[str, str]:
         return "wire", "value if write is None else write(value)"
 
@@ -358,7 +369,7 @@ class RestJsonCodec(RestCodec, JsonCodec):
         members = {
             name: value
             for name, value in error.fields.items()
-            if name not in found[1].members or self._in_body(found[1].members[name])
+            if name not in found[1].members or found[1].members[name].location not in ANSWERED_ELSEWHERE
         }
         if self.service.name == "lambda" and "Type" in found[1].members:
             members = {"Type": "Service" if error.fault == "server" else "User", **members}
@@ -392,9 +403,10 @@ class RestXmlCodec(RestCodec):
         shape = self.service.shape(ref)
         return self.root_writer(ref.location_name or shape.location_name or ref.shape, ref)
 
-    def payload_root(self, operation: OperationModel, ref: Ref) -> str:  # noqa: ARG002 - for subclasses
-        """The root element of an output's payload."""
-        return ref.location_name or self.service.shape(ref).location_name or ref.shape
+    def payload_root(self, operation: OperationModel, member: str, ref: Ref) -> str:  # noqa: ARG002 - for subclasses
+        """The root element of an output's payload: the member's name if it was given one, else the shape's."""
+        own = ref.location_name if ref.location_name != member else ""
+        return own or self.service.shape(ref).location_name or ref.shape
 
     def root_writer(self, name: str, ref: Ref) -> Callable[[Any], bytes]:
         """A document whose root element has this name."""
@@ -425,8 +437,15 @@ class RestXmlCodec(RestCodec):
         shape = self.service.shape(operation.output)
         return operation.output.location_name or shape.location_name or operation.output.shape
 
-    def write_payload(self, operation: OperationModel, ref: Ref) -> Callable[[Any], bytes]:
-        return self.root_writer(self.payload_root(operation, ref), ref)
+    def answers_body(self, operation: OperationModel, shape: Shape) -> bool:
+        inside = any(ref.location not in ANSWERED_ELSEWHERE for ref in shape.members.values())
+        return inside and operation.http.response_code != 204
+
+    def answers_type(self, operation: OperationModel) -> bool:
+        return operation.output is not None
+
+    def write_payload(self, operation: OperationModel, member: str, ref: Ref) -> Callable[[Any], bytes]:
+        return self.root_writer(self.payload_root(operation, member, ref), ref)
 
     def body_entry(self) -> tuple[str, str]:
         return "member", "value"
@@ -438,13 +457,8 @@ class RestXmlCodec(RestCodec):
         code, status = faults.code_and_status(error, self.service.name, self.protocol)
         found = self.modelled.get(code)
         members = error_fields(error, found, self.writer, self.source)
-        kind = "Receiver" if error.fault == "server" else "Sender"
-        body = (
-            f"{PROLOG}<ErrorResponse{self.namespace}><Error><Type>{kind}</Type><Code>{escape(code)}</Code>"
-            f"<Message>{escape(error.message)}</Message>{members}</Error>"
-            f"<RequestId>{escape(request_id)}</RequestId></ErrorResponse>"
-        )
-        response = Response(status, self.headers("text/xml", request_id), body.encode())
+        body = PROLOG + error_response(self.namespace, error, code, members, request_id)
+        response = Response(status, self.headers(self.content_type, request_id), body.encode())
         response.headers.extend(self.error_headers(found, error))
         return response
 

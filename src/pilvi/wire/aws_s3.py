@@ -82,8 +82,8 @@ class S3Codec(RestXmlCodec):
     def root_name(self, operation: OperationModel) -> str:
         return ROOTS.get(operation.name) or super().root_name(operation)
 
-    def payload_root(self, operation: OperationModel, ref: Ref) -> str:
-        return ROOTS.get(operation.name) or super().payload_root(operation, ref)
+    def payload_root(self, operation: OperationModel, member: str, ref: Ref) -> str:
+        return ROOTS.get(operation.name) or super().payload_root(operation, member, ref)
 
     def output_type(self, operation: OperationModel, shape: Shape) -> str:
         if operation.name == "GetBucketPolicy":
@@ -91,6 +91,9 @@ class S3Codec(RestXmlCodec):
         if self.is_streaming(shape):
             return "binary/octet-stream"
         return super().output_type(operation, shape)
+
+    def answers_type(self, operation: OperationModel) -> bool:  # noqa: ARG002
+        return False
 
     def payload_reader(self, ref: Ref) -> Callable[[bytes], Any]:
         expected = ref.location_name

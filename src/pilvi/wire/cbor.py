@@ -104,10 +104,12 @@ class _Reader:
         found: dict[str, Any] = {}
         if info == 31:
             while not self.at_break():
-                found[self.key()] = self.item()
+                key = self.key()
+                found[key] = self.item()
         else:
             for _ in range(self.argument(info)):
-                found[self.key()] = self.item()
+                key = self.key()
+                found[key] = self.item()
         self.depth -= 1
         return found
 

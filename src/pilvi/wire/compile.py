@@ -55,6 +55,15 @@ class Source:
         found: Callable[..., Any] = self.scope[name]
         return found
 
+    def once(self, name: str, text: str) -> Callable[..., Any]:
+        """A function that is kept by whoever asks for it, not by its name here."""
+        if self._pending or self._tables:
+            self._compile()
+        scope: dict[str, Any] = {}
+        exec(compile(text, f"<generated {self.name}>", "exec"), self.scope, scope)  # noqa: S102 - as below
+        found: Callable[..., Any] = scope[name]
+        return found
+
     def _compile(self) -> None:
         text = "\n\n".join([*self._pending, *self._tables])
         self._pending.clear()

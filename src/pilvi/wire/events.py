@@ -141,7 +141,10 @@ def _frame_reader(
         read_body = payload_reader(shape.members[payload] if payload else ref)
 
     def read(frame: Frame) -> Any:
-        value: dict[str, Any] = {name: frame.headers[name] for name in in_headers if name in frame.headers}
+        value: dict[str, Any] = {}
+        for name in in_headers:
+            if name in frame.headers:
+                value[name] = frame.headers[name]
         if payload:
             value[payload] = read_body(frame.payload)
         elif frame.payload:

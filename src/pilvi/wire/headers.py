@@ -18,15 +18,15 @@ LIST_ITEM = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^",]*))\s*(?:,|$)')
 
 def reader(ref: Ref, shape: Shape, timestamp: str) -> str:
     """The name of the function that reads one scalar; `timestamp` is the format where the model gives none."""
-    if ref.jsonvalue or shape.jsonvalue:
-        return "take_document_base64" if ref.location == "header" else "take_document"
+    if ref.jsonvalue and ref.location == "header":
+        return "take_document_base64"
     if shape.type == "timestamp":
         return f"take_{ref.timestamp_format or shape.timestamp_format or timestamp}".lower()
     return f"take_{shape.type}"
 
 
 def writer(ref: Ref, shape: Shape, timestamp: str) -> str:
-    if ref.jsonvalue or shape.jsonvalue:
+    if ref.jsonvalue and ref.location == "header":
         return "put_document_base64"
     if shape.type == "timestamp":
         return f"put_{ref.timestamp_format or shape.timestamp_format or timestamp}".lower()

@@ -23,6 +23,9 @@ MONTH_IN_ISO = {number: name for name, number in MONTH_OF.items()}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SPECIAL_FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
+WHOLE_SECONDS_QUOTED = len('"2014-04-29T18:30:38Z"')
+POINT = ord(".")
+
 encode_json = msgspec.json.Encoder().encode
 
 
@@ -204,8 +207,11 @@ def write_iso8601(value: datetime) -> str:
 
 def write_iso8601_millis(value: datetime) -> str:
     """2014-04-29T18:30:38.000Z: S3 and EC2 always write three digits."""
-    text = _iso_text(value)
-    return f"{text[:19]}.000Z" if text[19] != "." else f"{text[:23]}Z"
+    text = encode_json(value)
+    if len(text) == WHOLE_SECONDS_QUOTED:
+        return f"{text[1:20].decode()}.000Z"
+    text = _iso_text(value).encode()
+    return f"{text[:19].decode()}.000Z" if text[19] != POINT else f"{text[:23].decode()}Z"
 
 
 def write_unixtimestamp(value: datetime) -> str:
@@ -247,15 +253,15 @@ WRITE_TIMESTAMP: dict[str, Callable[[datetime], str]] = {
 
 # --- text in XML ------------------------------------------------------------------------------------------------------
 
-MARKUP = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
-CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]")
+# A carriage return would be read back as a line feed. Other control characters cannot be said in XML 1.0 at all.
+REFERENCES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
 
 
 def escape(text: str) -> str:
-    """Character data. Characters that XML 1.0 does not have are written as references, as S3 does."""
-    if text.isprintable() and "&" not in text and "<" not in text and ">" not in text:
-        return text
-    return CONTROL.sub(lambda found: f"&#x{ord(found[0]):x};", text.translate(MARKUP))
+    """Character data."""
+    if "&" in text or "<" in text or ">" in text or "\r" in text:
+        return text.translate(REFERENCES)
+    return text
 
 
 def escape_attribute(text: str) -> str:

@@ -30,8 +30,6 @@ class ValueReader(Shapes):
     def leaf(self, ref: Ref, shape: Shape) -> str:
         if shape.document:
             return "read_any"
-        if ref.jsonvalue or shape.jsonvalue:
-            return "read_jsonvalue"
         if shape.type == "timestamp":
             return f"read_{ref.timestamp_format or shape.timestamp_format or 'unixtimestamp'}".lower()
         return f"read_{shape.type}"
@@ -129,8 +127,6 @@ class ValueWriter(Shapes):
             return f"write_{ref.timestamp_format or shape.timestamp_format or 'unixtimestamp'}".lower()
         if shape.type in {"float", "double"}:
             return "write_float"
-        if ref.jsonvalue or shape.jsonvalue:
-            return "write_jsonvalue"
         return ""
 
     def structure(self, name: str, shape: Shape) -> None:
@@ -258,10 +254,6 @@ def read_tagged(value: Any) -> datetime:
     return read_unixtimestamp(value)
 
 
-def read_jsonvalue(value: Any) -> Any:
-    return scalars.read_document(read_string(value))
-
-
 def read_any(value: Any) -> Any:
     return value
 
@@ -285,7 +277,6 @@ JSON_LEAVES: dict[str, Any] = {
     "read_float": read_float,
     "read_integer": read_integer,
     "read_iso8601": read_iso8601,
-    "read_jsonvalue": read_jsonvalue,
     "read_long": read_integer,
     "read_rfc822": read_rfc822,
     "read_string": read_string,
@@ -300,7 +291,6 @@ CBOR_LEAVES: dict[str, Any] = JSON_LEAVES | {
 JSON_WRITERS: dict[str, Any] = {
     "write_float": write_float,
     "write_iso8601": scalars.write_iso8601,
-    "write_jsonvalue": scalars.write_document,
     "write_rfc822": scalars.write_rfc822,
     "write_unixtimestamp": write_epoch,
 }

@@ -1,0 +1,209 @@
+"""Typed values as XML: the answers of rest-xml, query and ec2.
+
+Writing is one f-string a structure. The first time that a structure is written with a certain set of members present,
+a function for exactly that set is generated and kept; a list of a thousand structures with the same members is one
+loop over such an f-string.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from pilvi.wire import scalars
+from pilvi.wire.compile import Shapes, Source
+from pilvi.wire.model import Ref, ServiceModel, Shape
+from pilvi.wire.scalars import escape, escape_attribute
+from pilvi.wire.xmlnames import ANSWERED_ELSEWHERE, element_name, is_flat, namespace_attribute
+
+FORMS_MAX = 256  # sets of present members remembered for one structure
+
+Write = Callable[[Any], str]
+
+
+class XmlWriter(Shapes):
+    """Generates functions that return the text inside an element.
+
+    Args:
+        millis: timestamps always have three digits after the second (S3, EC2).
+    """
+
+    def __init__(self, service: ServiceModel, source: Source, *, millis: bool = False) -> None:
+        super().__init__(service, source, "write")
+        self.millis = millis
+        source.scope.update(TEXT_LEAVES)
+
+    def leaf(self, ref: Ref, shape: Shape) -> str:
+        if shape.document:
+            return "write_document"
+        if shape.type == "timestamp":
+            form = ref.timestamp_format or shape.timestamp_format or "iso8601"
+            return "write_iso8601_millis" if self.millis and form == "iso8601" else f"write_{form}".lower()
+        return f"write_{shape.type}"
+
+    # -- structures --------------------------------------------------------------------------------------------------
+
+    def structure(self, name: str, shape: Shape) -> None:
+        forms = self.source.constant(f"{name}_forms", _Forms(lambda present: self._form(shape, present)))
+        self.source.define(f"def {name}(value):\n    return {forms}[tuple(value)](value)")
+
+    def _form(self, shape: Shape, present: tuple[str, ...]) -> Write:
+        """The function for values that have exactly these members."""
+        lines, body = self._members(shape, present, "value")
+        return self.source.once("form", f"def form(value):\n{_indented(lines, 4)}    return {_quoted(body)}")
+
+    def _members(self, shape: Shape, present: tuple[str, ...], value: str) -> tuple[list[str], str]:
+        """Statements that take members out of `value`, and the f-string's text that writes them, in the model's order."""
+        order = {member: place for place, member in enumerate(shape.members)}
+        lines, parts = [], []
+        for place, member in enumerate(sorted(present, key=order.__getitem__)):
+            ref = shape.members[member]
+            if ref.xml_attribute or ref.location in ANSWERED_ELSEWHERE:
+                continue
+            lines.append(f"v{place} = {value}[{member!r}]")
+            parts.append(self.element(ref, member, f"v{place}"))
+        return lines, "".join(parts)
+
+    def element(self, ref: Ref, member: str, value: str) -> str:
+        """The f-string's text that writes a member as an element (or, flattened, as several)."""
+        shape = self.service.shape(ref)
+        name = element_name(self.service, ref, member)
+        if is_flat(ref, shape):
+            return f"{{{self._flat(ref, shape, name)}({value})}}"
+        return f"{self._begin(name, ref, shape, value)}{self._content(ref, shape, value)}</{name}>"
+
+    def _begin(self, name: str, ref: Ref, shape: Shape, value: str) -> str:
+        namespace = namespace_attribute(ref.xml_namespace or shape.xml_namespace).replace('"', '\\"')
+        return f"<{name}{namespace}{self.attributes(shape, value)}>"
+
+    def _content(self, ref: Ref, shape: Shape, value: str) -> str:
+        """Text is looked at in place: most of it needs no escaping, and a call would cost more than the look."""
+        if shape.type in {"integer", "long"}:
+            return f"{{{value}}}"
+        if shape.enum:
+            return f"{{{value} if {value} in {self._enum(ref, shape)} else escape({value})}}"
+        if shape.type in {"string", "character"}:
+            return f"{{{value} if {CLEAN.format(value=value)} else escape({value})}}"
+        return f"{{{self.of(ref)}({value})}}"
+
+    def _enum(self, ref: Ref, shape: Shape) -> str:
+        key = ("enum", ref.shape)
+        if key not in self._names:
+            self._names[key] = self.source.constant(f"enum_{ref.shape}", frozenset(map(escape, shape.enum)))
+        return self._names[key]
+
+    def attributes(self, shape: Shape, value: str) -> str:
+        """The f-string's text that writes members which are XML attributes."""
+        return "".join(
+            f"{{write_attribute({inner.location_name or member!r}, {value}.get({member!r}))}}"
+            for member, inner in shape.members.items()
+            if inner.xml_attribute
+        )
+
+    # -- lists and maps ----------------------------------------------------------------------------------------------
+
+    def listing(self, name: str, shape: Shape) -> None:
+        self._list(name, shape.member, shape.member.location_name or "member")
+
+    def mapping(self, name: str, shape: Shape) -> None:
+        self._map(name, shape, "entry")
+
+    def _flat(self, ref: Ref, shape: Shape, name: str) -> str:
+        """The function that writes each entry of a flattened list or map under the list's own name."""
+        key = ("flat", ref.shape, name)
+        function = self._names.get(key)
+        if function is None:
+            function = self._names[key] = self.source.unused(f"write_flat_{ref.shape}")
+            if shape.type == "list":
+                self._list(function, shape.member, name)
+            else:
+                self._map(function, shape, name)
+        return function
+
+    def _list(self, function: str, item: Ref, name: str) -> None:
+        shape = self.service.shape(item)
+        entry = f"{self._begin(name, item, shape, 'item')}{self._content(item, shape, 'item')}</{name}>"
+        if shape.type != "structure" or shape.document or self.attributes(shape, "item"):
+            self.source.define(f"def {function}(value):\n    return ''.join([{_quoted(entry)} for item in value])")
+            return
+        loops = _Forms(lambda present: self._loop(item, name, entry, present))
+        forms = self.source.constant(f"{function}_forms", loops)
+        self.source.define(f"def {function}(value):\n    return {forms}[tuple(value[0])](value) if value else ''")
+
+    def _loop(self, item: Ref, name: str, entry: str, present: tuple[str, ...]) -> Write:
+        """The function for lists whose structures mostly have exactly these members; others go the longer way."""
+        shape = self.service.shape(item)
+        lines, body = self._members(shape, present, "item")
+        one = f"{self._begin(name, item, shape, 'item')}{body}</{name}>"
+        text = LOOP.format(members=_indented(lines, 16), count=len(present), one=_quoted(one), entry=_quoted(entry))
+        return self.source.once("loop", text)
+
+    def _map(self, function: str, shape: Shape, name: str) -> None:
+        key = self.element(shape.key, "key", "key")
+        value = self.element(shape.value, "value", "item")
+        entry = _quoted(f"<{name}>{key}{value}</{name}>")
+        self.source.define(f"def {function}(value):\n    return ''.join([{entry} for key, item in value.items()])")
+
+
+CLEAN = "'&' not in {value} and '<' not in {value} and '>' not in {value} and CR not in {value}"
+LOOP = """
+def loop(value):
+    out = []
+    add = out.append
+    for item in value:
+        if len(item) == {count}:
+            try:
+                pass
+{members}            except KeyError:
+                pass
+            else:
+                add({one})
+                continue
+        add({entry})
+    return "".join(out)
+"""
+
+
+class _Forms(dict[tuple[str, ...], Write]):
+    """Functions by the set of members present; what is missing is generated."""
+
+    def __init__(self, make: Callable[[tuple[str, ...]], Write]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, present: tuple[str, ...]) -> Write:
+        if len(self) >= FORMS_MAX:
+            self.clear()
+        made = self[present] = self._make(present)
+        return made
+
+
+def _indented(lines: list[str], by: int) -> str:
+    return "".join(f"{' ' * by}{line}\n" for line in lines)
+
+
+def _quoted(text: str) -> str:
+    """An f-string with this text. Quotes inside its expressions are single ones."""
+    return f'f"{text}"'
+
+
+def write_attribute(name: str, value: str | None) -> str:
+    return "" if value is None else f' {name}="{escape_attribute(value)}"'
+
+
+TEXT_LEAVES: dict[str, Any] = {
+    "CR": "\r",
+    "escape": escape,
+    "write_attribute": write_attribute,
+    "write_blob": scalars.write_blob,
+    "write_boolean": scalars.write_boolean,
+    "write_character": escape,
+    "write_document": scalars.write_document,
+    "write_double": scalars.write_float,
+    "write_float": scalars.write_float,
+    "write_integer": str,
+    "write_iso8601": scalars.write_iso8601,
+    "write_iso8601_millis": scalars.write_iso8601_millis,
+    "write_long": str,
+    "write_rfc822": scalars.write_rfc822,
+    "write_string": escape,
+    "write_unixtimestamp": scalars.write_unixtimestamp,
+}
