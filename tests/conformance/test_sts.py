@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import boto3
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 
@@ -16,6 +17,7 @@ def client_of(cloud, service, key):
         aws_access_key_id=key["AccessKeyId"],
         aws_secret_access_key=key["SecretAccessKey"],
         aws_session_token=key.get("SessionToken"),
+        config=Config(parameter_validation=False, retries={"total_max_attempts": 1}),
     )
 
 
