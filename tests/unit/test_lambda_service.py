@@ -352,6 +352,18 @@ def test_a_group_that_is_deleted_while_the_function_lives_comes_back(cloud):
     assert logged(cloud) == ["after"]
 
 
+def test_logs_go_to_the_functions_region(tmp_path):
+    """A function of another region than the cloud's own logs there."""
+    with Harness(tmp_path / "data", region="eu-north-1") as cloud:
+        make(cloud)
+        spec = spec_of(cloud)
+        assert spec.region == "eu-north-1"
+        cloud.region = "us-east-1"
+        cloud.store.write(lambda tx: LogSink().write(cloud.context(tx), spec, "s", [(cloud.clock.now, "there")]))
+        cloud.region = "eu-north-1"
+        assert logged(cloud) == ["there"]
+
+
 @pytest.mark.parametrize("action", ["logs:PutLogEvents", "logs:CreateLogStream", "logs:CreateLogGroup"])
 def test_a_role_that_may_not_write_logs_loses_them(cloud, action):
     """Denied lines are dropped and nobody is told but the sink's caller; nothing half is left behind."""

@@ -101,5 +101,9 @@ class Context:
     def may(self, check: Check) -> bool:
         return self.cloud.may(self, check)
 
-    def acting_as(self, caller: Caller) -> "Context":
-        return Context(self.tx, caller, self.request, self.now_ms, self.ids, self.cloud, waited=self.waited)
+    def acting_as(self, caller: Caller, *, region: str = "") -> "Context":
+        """The same attempt as somebody else (and in another region): work that a service does on behalf of a resource."""
+        request = self.request
+        if region and region != request.region:
+            request = msgspec.structs.replace(request, region=region)
+        return Context(self.tx, caller, request, self.now_ms, self.ids, self.cloud, waited=self.waited)

@@ -33,9 +33,10 @@ def send(ctx: Context, event: AsyncEvent, config: EventConfig | None, condition:
         return
     try:
         found = find.version(ctx, event.function)
-        caller = role.caller(ctx, find.spec_of(event.function, found))
+        spec = find.spec_of(event.function, found)
+        sender = ctx.acting_as(role.caller(ctx, spec), region=spec.region)
         request = {"FunctionName": target, "InvocationType": "Event", "Payload": record(ctx, event, condition, outcome)}
-        ctx.call("lambda", "Invoke", request, caller=caller)
+        sender.call("lambda", "Invoke", request)
     except ResourceNotFound:
         return
     except CloudError as error:

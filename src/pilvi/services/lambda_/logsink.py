@@ -37,7 +37,7 @@ class LogSink:
         on AWS; the invocation does not care.
         """
         try:
-            writer = ctx.acting_as(self._session(ctx, spec))
+            writer = ctx.acting_as(self._session(ctx, spec), region=spec.region)
             for batch in batches(sorted(lines, key=lambda line: line[0])):
                 _put(writer, spec.log_group, stream, batch)
         except CloudError as error:
