@@ -53,7 +53,8 @@ class AuthProblem(Enum):
     EXPIRES_TOO_LONG = auto()
     KIND = auto()  # authorization header's first word
     TWO_KINDS = auto()
-    OLD_KIND = auto()  # signature version 2
+    OLD_KIND = auto()  # signature version 2, which S3 alone takes
+    OLD_EXPIRES = auto()
     ASYMMETRIC = auto()  # signature version 4a
     HASH_MISSING = auto()
     HASH_MALFORMED = auto()  # header's value
@@ -202,6 +203,7 @@ _S3: Final[dict[AuthProblem, Words]] = {
         _KIND_FIELDS,
     ),
     _P.OLD_KIND: Words("InvalidRequest", 400, _V4_ONLY),
+    _P.OLD_EXPIRES: Words("AccessDenied", 403, "Invalid date (should be seconds since epoch)"),
     _P.ASYMMETRIC: Words("InvalidRequest", 400, _V4_ONLY),
     _P.HASH_MISSING: Words("InvalidRequest", 400, "Missing required header for this request: x-amz-content-sha256"),
     _P.HASH_MALFORMED: Words(

@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import re
 from base64 import b64encode
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -21,6 +22,7 @@ from urllib.parse import quote, unquote, unquote_to_bytes
 
 import msgspec
 
+from pilvi.wire import sigv2
 from pilvi.wire.auth_problems import AuthFailure, AuthProblem, Family, as_error
 from pilvi.wire.http import Request
 
@@ -72,6 +74,8 @@ class Claims(msgspec.Struct, frozen=True):
         expires_seconds: of a presigned URL, else -1.
         payload: value of x-amz-content-sha256, "" without one.
         problem: what makes it impossible to verify; `details` say more. `verify` raises it.
+        old: signed with version 2, which S3 alone understands. The timestamp of a presigned URL is then the second, since
+            the Unix epoch, at which it expires.
     """
 
     access_key_id: str = ""
@@ -87,6 +91,7 @@ class Claims(msgspec.Struct, frozen=True):
     payload: str = ""
     problem: AuthProblem | None = None
     details: tuple[str, ...] = ()
+    old: bool = False
 
     @property
     def scope(self) -> str:
@@ -124,13 +129,13 @@ def read(request: Request) -> Claims | None:
         if "X-Amz-Algorithm=" in query or "X-Amz-Signature=" in query or "X-Amz-Credential=" in query:
             return _read_query(request)
         if "AWSAccessKeyId=" in query and "Signature=" in query:
-            return Claims(problem=AuthProblem.OLD_KIND, service="s3")
+            return _read_old_query(query)
         return None
     if "X-Amz-Algorithm=" in query:
         return Claims(problem=AuthProblem.TWO_KINDS, details=(header, "Authorization"))
     found = _HEADER.match(header)
     if found is None:
-        return _diagnose(header)
+        return _diagnose(header, request.headers)
     key, date, region, service, signed, signature = found.groups()
     headers = request.headers
     timestamp = headers.get("x-amz-date", "")
@@ -171,11 +176,11 @@ def _other_date(amz: str, date: str) -> tuple[str, AuthProblem | None, tuple[str
     return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ"), None, ()
 
 
-def _diagnose(header: str) -> Claims:
+def _diagnose(header: str, headers: Mapping[str, str]) -> Claims:
     """What is wrong with an Authorization header, in the order in which AWS looks at it."""
     kind, _, rest = header.partition(" ")
     if kind == "AWS":
-        return Claims(problem=AuthProblem.OLD_KIND, service="s3")
+        return _read_old_header(rest, headers)
     if kind.startswith("AWS4-ECDSA-P256-SHA256"):
         return Claims(problem=AuthProblem.ASYMMETRIC, service=_service_in(rest))
     if kind != ALGORITHM:
@@ -199,6 +204,39 @@ def _diagnose(header: str) -> Claims:
         signature=parts["Signature"],
         problem=problem,
         details=details,
+    )
+
+
+def _read_old_query(query: str) -> Claims:
+    """The claims of a URL presigned with version 2, whose expiry is a moment."""
+    values = sigv2.query_values(query)
+    expires = values.get("Expires", "")
+    if not (expires.isascii() and expires.isdigit() and len(expires) <= 12):
+        return Claims(problem=AuthProblem.OLD_EXPIRES, service="s3")
+    return Claims(
+        values["AWSAccessKeyId"],
+        service="s3",
+        signature=values["Signature"],
+        timestamp=expires,
+        token=values.get("x-amz-security-token", ""),
+        presigned=True,
+        old=True,
+    )
+
+
+def _read_old_header(credentials: str, headers: Mapping[str, str]) -> Claims:
+    """The claims of a header signed with version 2: `AWS id:signature`."""
+    key, _, signature = credentials.partition(":")
+    timestamp, problem, details = _other_date(headers.get("x-amz-date", ""), headers.get("date", ""))
+    return Claims(
+        key,
+        service="s3",
+        signature=signature,
+        timestamp=timestamp,
+        token=headers.get("x-amz-security-token", ""),
+        problem=problem,
+        details=details,
+        old=True,
     )
 
 
@@ -311,6 +349,8 @@ def verify(
     Raises:
         AuthFailure: in the family's words.
     """
+    if claims.old:
+        return _verify_old(claims, request, secret, now_ms, family)
     check(claims, request, now_ms, family, service)
     payload = _payload(claims, request, family, staged=staged)
     key = signing_key(secret, claims.date, claims.region, claims.service)
@@ -324,6 +364,27 @@ def verify(
         ):
             raise as_error(AuthProblem.SIGNATURE, family, *_mismatch_details(claims, text, canonical))
     return Signed(key, claims.timestamp, claims.scope, claims.signature)
+
+
+def _verify_old(claims: Claims, request: Request, secret: str, now_ms: int, family: str) -> Signed:
+    """Version 2. It does not cover the body, and cannot sign its chunks."""
+    if claims.problem is not None:
+        raise as_error(claims.problem, family, *claims.details)
+    if family != "s3":
+        raise as_error(AuthProblem.OLD_KIND, family)
+    if claims.presigned:
+        ends_ms = int(claims.timestamp) * 1000
+        if now_ms > ends_ms:
+            raise as_error(AuthProblem.URL_EXPIRED, family, "", _iso(ends_ms), _iso(now_ms))
+        moment = claims.timestamp
+    else:
+        _check_time(claims, now_ms, family)
+        moment = "" if "x-amz-date" in request.headers else request.headers.get("date", "")
+    text = sigv2.string_to_sign(request, request.label, moment)
+    if not sigv2.matches(secret, text, claims.signature):
+        details = (claims.access_key_id, text, text.encode("latin-1").hex(" "), claims.signature)
+        raise as_error(AuthProblem.SIGNATURE, family, *details)
+    return Signed(b"", claims.timestamp, "", "")
 
 
 def check(claims: Claims, request: Request, now_ms: int, family: str, service: str = "") -> None:
