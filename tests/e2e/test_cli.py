@@ -167,7 +167,10 @@ def test_a_rotated_key_replaces_the_old_one(home: Home) -> None:
     who = 'eval "$(pilvi env)"; aws sts get-caller-identity'
     assert home.shell(who).returncode == 0
     before = f"AWS_ACCESS_KEY_ID={old['AWS_ACCESS_KEY_ID']} AWS_SECRET_ACCESS_KEY={old['AWS_SECRET_ACCESS_KEY']}"
-    assert "InvalidClientTokenId" in home.shell(f"{who.split(';', maxsplit=1)[0]}; {before} aws sts get-caller-identity").stderr
+    assert (
+        "InvalidClientTokenId"
+        in home.shell(f"{who.split(';', maxsplit=1)[0]}; {before} aws sts get-caller-identity").stderr
+    )
     assert home.pilvi("down").returncode == 0
     assert home.pilvi("up", "-d").returncode == 0
     assert home.shell(who).returncode == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sqlite3
@@ -89,35 +90,52 @@ def test_a_folder_of_something_else(home: Home, mode: list[str]) -> None:
     assert other.stat().st_mode & 0o777 == 0o755
 
 
+def mount(place: Path, options: str) -> None:
+    """A small file system of its own. Skips where even root may not."""
+    place.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], check=False)
+    if done.returncode:
+        pytest.skip("this machine does not let us mount a tmpfs")
+
+
+@pytest.fixture
+def closed(home: Home) -> Iterator[Path]:
+    """A folder that we may not write: for root, who may everything, a read-only file system."""
+    place = home.path / "closed"
+    if os.geteuid() == 0:
+        mount(place, "size=64k,ro")
+        yield place
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+    else:
+        place.mkdir(mode=0o555)
+        yield place
+
+
+def test_a_folder_that_cannot_be_written(home: Home, mode: list[str], closed: Path) -> None:
+    """Says that it cannot be written, for the folder itself and for one to be made in it."""
+    failed(home.pilvi("up", *mode, data=closed / "data"), 7, "cannot be written", "--data")
+
+
 @needs_root
-def test_a_folder_that_cannot_be_written(home: Home, mode: list[str]) -> None:
-    """An ordinary user at a folder of root's."""
-    home.path.chmod(0o755)
-    for parent in home.path.parents:
-        if not parent.stat().st_mode & 0o001:
-            pytest.skip("an ordinary user cannot reach this machine's temporary folder")
-    closed = home.path / "closed"
-    closed.mkdir(mode=0o755)
-    failed(home.pilvi("up", *mode, data=closed / "data", user=NOBODY, group=NOBODY), 7, "cannot be written", "--data")
-    failed(home.pilvi("up", *mode, data=closed, user=NOBODY, group=NOBODY), 7, "belongs to another user", "--data")
+def test_a_folder_of_another_user(home: Home, mode: list[str]) -> None:
+    """Root does not take over a user's folder by mistake."""
+    theirs = home.path / "theirs"
+    theirs.mkdir()
+    os.chown(theirs, NOBODY, NOBODY)
+    failed(home.pilvi("up", *mode, data=theirs), 7, "belongs to another user", "--data")
 
 
 @pytest.fixture
 def full(home: Home) -> Iterator[Path]:
     """A file system of its own with no byte left."""
     place = home.path / "full"
-    place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs", str(place)], check=False)
-    if mounted.returncode:
-        pytest.skip("this machine does not let us mount a tmpfs")
+    mount(place, "size=64k,mode=700")
     (place / "data").mkdir(mode=0o700)
-    with (place / "filler").open("wb") as filler:
-        try:
-            while True:
-                filler.write(bytes(4096))
-                filler.flush()
-        except OSError:
-            pass
+    filler = os.open(place / "filler", os.O_WRONLY | os.O_CREAT)
+    with contextlib.suppress(OSError):
+        while True:
+            os.write(filler, bytes(4096))
+    os.close(filler)
     yield place / "data"
     subprocess.run(["umount", "--lazy", str(place)], check=True)
 

@@ -12,8 +12,8 @@ from pilvi.config import AccessKey, Exit, StartError
 
 def list_all(data: Path) -> int:
     """Prints every root access key, without secrets."""
-    current = folder.read_key(data)
     with _iam(data) as iam:
+        current = folder.read_key(data)
         for found in iam.list_access_keys()["AccessKeyMetadata"]:
             mark = "  (used by `pilvi env`)" if found["AccessKeyId"] == current.id else ""
             terminal.say(f"{found['AccessKeyId']}  {found['Status']:8}  {found['CreateDate']:%Y-%m-%d %H:%M}{mark}")
@@ -29,8 +29,8 @@ def create(data: Path) -> int:
 
 def rotate(data: Path) -> int:
     """Replaces the key that `pilvi env` prints: makes a new one, keeps it, deletes the old one."""
-    old = folder.read_key(data)
     with _iam(data) as iam:
+        old = folder.read_key(data)
         new = _created(iam)
         folder.write_key(data, new)
     with _iam(data) as iam:
@@ -42,9 +42,9 @@ def rotate(data: Path) -> int:
 
 def delete(data: Path, key_id: str) -> int:
     """Deletes a root access key; not the one that `pilvi env` prints."""
-    if folder.read_key(data).id == key_id:
-        raise StartError(f"{key_id} is the key of `pilvi env`: replace it with `pilvi key rotate`", Exit.USAGE)
     with _iam(data) as iam:
+        if folder.read_key(data).id == key_id:
+            raise StartError(f"{key_id} is the key of `pilvi env`: replace it with `pilvi key rotate`", Exit.USAGE)
         iam.delete_access_key(AccessKeyId=key_id)
     terminal.say(f"{key_id} is deleted")
     return Exit.OK
