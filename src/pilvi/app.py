@@ -47,6 +47,7 @@ log = logging.getLogger("pilvi.app")
 MASTER_KEY_FILE = "master.key"
 MASTER_KEY_BYTES = 32
 LOG_LINES_SECONDS = 0.1
+USES_SECONDS = 60.0
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -142,6 +143,7 @@ class Cloud:
         self.endpoint = await self._listen()
         await self.runtime.start()
         self.worker.start()
+        self.loop.call_later(USES_SECONDS, self._write_uses)
         return Ready(self.endpoint, key, created, self.runtime.layers(), sorted(self.runtime.runtimes()))
 
     async def stop(self) -> None:
@@ -151,6 +153,7 @@ class Cloud:
             await self.worker.stop(self.config.drain_seconds)
         await self.runtime.stop()
         self._write_lines()
+        self._write_uses()
         self.observer.close()
         self.store.close()
 
@@ -228,6 +231,13 @@ class Cloud:
         if gathered:
             self.store.submit(partial(self._log_attempt, gathered), _report)
 
+    def _write_uses(self) -> None:
+        """When keys and roles were last used is kept once a minute."""
+        uses = self.identity.take_uses()
+        if uses:
+            self.store.submit(lambda tx: self.identity.write_uses(tx, uses), _report_uses)
+        self.loop.call_later(USES_SECONDS, self._write_uses)
+
     def _log_attempt(self, gathered: list[tuple[FunctionSpec, str, list[tuple[int, str]]]], tx: Tx) -> None:
         ctx = self.context(tx)
         streams: dict[tuple[str, str], tuple[FunctionSpec, list[tuple[int, str]]]] = {}
@@ -240,6 +250,11 @@ class Cloud:
 def _report(_: object, error: BaseException | None) -> None:
     if error is not None:
         log.error("log lines of functions were lost", exc_info=error)
+
+
+def _report_uses(_: object, error: BaseException | None) -> None:
+    if error is not None:
+        log.error("when keys were last used could not be kept", exc_info=error)
 
 
 def _open_store(

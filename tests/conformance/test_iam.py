@@ -10,6 +10,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from live import LiveCloud
+
 READ = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iam:Get*", "Resource": "*"}]}
 LAMBDA = {
     "Version": "2012-10-17",
@@ -216,3 +218,16 @@ def test_the_command_line_of_aws(cloud, unique):
     ]
     told = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
     assert told.stdout.strip() == f"arn:aws:iam::{cloud.account}:user/{name}"
+
+
+def test_last_use_survives_a_restart(tmp_path):
+    """What was used before the cloud stopped is known after it started again."""
+    with LiveCloud(tmp_path) as cloud:
+        iam = cloud.client("iam")
+        iam.create_user(UserName="bob")
+        key = iam.create_access_key(UserName="bob")["AccessKey"]
+        client_of(cloud, "sts", key).get_caller_identity()
+        cloud.stop()
+        cloud.start()
+        last = cloud.client("iam").get_access_key_last_used(AccessKeyId=key["AccessKeyId"])
+        assert (last["UserName"], last["AccessKeyLastUsed"]["ServiceName"]) == ("bob", "sts")

@@ -635,3 +635,38 @@ def test_every_operation_asks_its_own_question(cloud):
     for name in SERVICE.operations:
         with pytest.raises(AccessDenied, match=f"not authorized to perform: iam:{name}( |$)"):
             cloud.run_as(nobody, "iam", name, **request)
+
+
+class TestLastUse:
+    def test_a_key_says_when_it_was_used_last(self, cloud, iam):
+        """Once what was noted is written; before, that it never was."""
+        bob = cloud.user("bob")
+        never = iam("GetAccessKeyLastUsed", AccessKeyId=bob.access_key_id)
+        assert never == {"UserName": "bob", "AccessKeyLastUsed": {"ServiceName": "N/A", "Region": "N/A"}}
+        for service in ("s3", "iam"):
+            cloud.identity.used(bob, service, "eu-west-1", cloud.clock.now_ms())
+        uses = cloud.identity.take_uses()
+        assert not cloud.identity.take_uses()
+        cloud.store.write(lambda tx: cloud.identity.write_uses(tx, uses))
+        last = iam("GetAccessKeyLastUsed", AccessKeyId=bob.access_key_id)["AccessKeyLastUsed"]
+        assert (last["ServiceName"], last["Region"], last["LastUsedDate"].year) == ("iam", "eu-west-1", 2026)
+
+    def test_a_role_says_when_its_sessions_were(self, cloud, iam):
+        """Whichever session it was; a new role of the name starts anew."""
+        bob = cloud.user("bob")
+        trusting = document({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": bob.arn}})
+        role = iam("CreateRole", RoleName="r", AssumeRolePolicyDocument=trusting)["Role"]
+        assert role["RoleLastUsed"] == {}
+        cloud.identity.used(cloud.session(bob, role["Arn"]), "s3", "eu-west-1", cloud.clock.now_ms())
+        uses = cloud.identity.take_uses()
+        cloud.store.write(lambda tx: cloud.identity.write_uses(tx, uses))
+        assert iam("GetRole", RoleName="r")["Role"]["RoleLastUsed"]["Region"] == "eu-west-1"
+        iam("DeleteRole", RoleName="r")
+        assert iam("CreateRole", RoleName="r", AssumeRolePolicyDocument=trusting)["Role"]["RoleLastUsed"] == {}
+
+    def test_keys_of_others_are_not_told_from_none(self, cloud):
+        """AccessDenied for both."""
+        bob = cloud.user("bob")
+        for key in (bob.access_key_id, "AKIANOBODYNOBODYNOBO"):
+            with pytest.raises(AccessDenied, match=f"access key {key}"):
+                cloud.run_as(callers.root("999999999999"), "iam", "GetAccessKeyLastUsed", AccessKeyId=key)

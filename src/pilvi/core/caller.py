@@ -75,6 +75,10 @@ class Credential(msgspec.Struct, frozen=True):
     active: bool = True
 
 
+# When (milliseconds), for which service and in which region an access key or a role (by its id) was used last.
+Uses = Mapping[str, tuple[int, str, str]]
+
+
 class SessionCredentials(msgspec.Struct, frozen=True):
     """Temporary credentials, as STS hands them out."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
-from pilvi.core.caller import Caller, Check, Credential
+from pilvi.core.caller import Caller, Check, Credential, Uses
 from pilvi.core.context import Context
 from pilvi.core.effects import Invoke, StagePlan
 
@@ -117,6 +117,9 @@ class Directory(Protocol):
 
     def exists(self, tx: "Tx", caller: Caller) -> bool:
         """Whether the caller behind a session still exists (a deleted role's sessions end)."""
+
+    def write_uses(self, tx: "Tx", uses: Uses) -> None:
+        """Keeps when keys and roles were last used."""
 
 
 class Service(msgspec.Struct, frozen=True):

@@ -227,6 +227,7 @@ class Exchange:
             raise sigv4.as_error(problem, family, detail) from None
         self.signed = sigv4.verify(claims, request, known.secret, self.now_ms, family, staged=staged)
         self.caller = known.caller
+        self.gateway.identity.used(known.caller, claims.service, claims.region, self.now_ms)
 
     def _request_info(self) -> RequestInfo:
         request = self.request

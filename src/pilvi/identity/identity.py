@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from pilvi.core.caller import Caller, Check, Credential, SessionCredentials, Supposition, Verdict
+from pilvi.core.caller import Caller, Check, Credential, SessionCredentials, Supposition, Uses, Verdict
 from pilvi.core.clock import Ids
 from pilvi.core.context import Context
 from pilvi.core.operation import Directory
@@ -22,6 +22,7 @@ class Identity:
 
     def __init__(self, master_key: bytes, directory: Directory, ids: Ids) -> None:
         self._directory = directory
+        self._uses: dict[str, tuple[int, str, str]] = {}
         self._tokens = Tokens({1: master_key}, 1, ids)
 
     def authenticate(self, tx: "Tx", access_key_id: str, token: str | None, now_ms: int) -> Credential:
@@ -31,6 +32,20 @@ class Identity:
             AuthenticationFailed: see `authenticate.Problem`.
         """
         return authenticate.credential(tx, self._directory, self._tokens, access_key_id, token, now_ms)
+
+    def used(self, caller: Caller, service: str, region: str, now_ms: int) -> None:
+        """Notes that a request was signed as `caller`; on one thread with `take_uses`."""
+        identity = caller.user_id.partition(":")[0] if caller.session_expires_ms else caller.access_key_id
+        self._uses[identity] = (now_ms, service, region)
+
+    def take_uses(self) -> Uses:
+        """What was noted since the last time, to be written with `write_uses`."""
+        taken, self._uses = self._uses, {}
+        return taken
+
+    def write_uses(self, tx: "Tx", uses: Uses) -> None:
+        """Keeps what was noted."""
+        self._directory.write_uses(tx, uses)
 
     def authorise(self, ctx: Context, check: Check) -> None:
         """Raises:

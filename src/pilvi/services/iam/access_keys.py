@@ -5,13 +5,17 @@ Without a UserName an operation is about the caller's own keys, which is the onl
 
 import msgspec
 
+from pilvi.core import arn
+from pilvi.core.caller import Check
 from pilvi.core.context import Context
+from pilvi.core.errors import AccessDenied
 from pilvi.core.operation import operation
 from pilvi.services.iam import entities, limits, types, views
 from pilvi.services.iam.changes import changes
+from pilvi.services.iam.directory import by_id
 from pilvi.services.iam.errors import NoSuchEntity
 from pilvi.services.iam.paging import page
-from pilvi.services.iam.records import ROOT, AccessKey
+from pilvi.services.iam.records import ROOT, AccessKey, Use, User
 
 
 def _owner(ctx: Context, name: str | None) -> tuple[str, str]:
@@ -80,3 +84,41 @@ def update_access_key(ctx: Context, req: types.UpdateAccessKeyRequest) -> None:
 def delete_access_key(ctx: Context, req: types.DeleteAccessKeyRequest) -> None:
     key = _key(ctx, req.get("UserName"), req["AccessKeyId"])
     ctx.tx[AccessKey].delete(key.id)
+    ctx.tx[Use].delete(key.id)
+
+
+def _last_used_check(ctx: Context, req: types.GetAccessKeyLastUsedRequest) -> Check:
+    """About the key's owner; a key that is not the account's is not told from one that is not there."""
+    owner, _ = _owner_of(ctx, req["AccessKeyId"])
+    return Check("iam:GetAccessKeyLastUsed", owner)
+
+
+def _owner_of(ctx: Context, access_key_id: str) -> tuple[str, str]:
+    """ARN and name of a key's owner."""
+    key = ctx.tx[AccessKey].get(access_key_id)
+    owner = by_id(ctx.tx, User, key.user) if key is not None and key.user != ROOT else None
+    if key is None or key.account != ctx.account:
+        raise AccessDenied(
+            f"User: {ctx.caller.arn} is not authorized to perform: iam:GetAccessKeyLastUsed on resource: "
+            f"access key {access_key_id}"
+        )
+    return (owner.arn, owner.name) if owner else (arn.make("iam", "", ctx.account, "root"), "")
+
+
+@operation("GetAccessKeyLastUsed", reads=True, check=_last_used_check)
+def get_access_key_last_used(
+    ctx: Context, req: types.GetAccessKeyLastUsedRequest
+) -> types.GetAccessKeyLastUsedResponse:
+    _, name = _owner_of(ctx, req["AccessKeyId"])
+    last = ctx.tx[Use].get(req["AccessKeyId"])
+    answer: types.GetAccessKeyLastUsedResponse = {"AccessKeyLastUsed": {"ServiceName": "N/A", "Region": "N/A"}}
+    if last is not None:
+        shown: types.AccessKeyLastUsed = {
+            "LastUsedDate": views.when(last.at_ms),
+            "ServiceName": last.service,
+            "Region": last.region,
+        }
+        answer["AccessKeyLastUsed"] = shown
+    if name:
+        answer["UserName"] = name
+    return answer

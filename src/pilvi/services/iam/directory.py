@@ -8,7 +8,7 @@ the change that made the stamp is undone later.
 from typing import TYPE_CHECKING, TypeVar
 
 from pilvi.core import caller as callers
-from pilvi.core.caller import Caller, Credential
+from pilvi.core.caller import Caller, Credential, Uses
 from pilvi.services.iam import documents
 from pilvi.services.iam.records import (
     ROOT,
@@ -19,6 +19,7 @@ from pilvi.services.iam.records import (
     Membership,
     Revision,
     Role,
+    Use,
     User,
 )
 
@@ -79,6 +80,10 @@ class IamDirectory:
             arn = _arn(tx, caller)
             _remember(known, identity, arn)
         return arn == caller.identity_arn
+
+    def write_uses(self, tx: "Tx", uses: Uses) -> None:
+        for identity, (at_ms, service, region) in uses.items():
+            tx[Use].put(Use(identity, at_ms, service, region))
 
     def _at(self, tx: "Tx") -> _Memory:
         revision = tx[Revision].get(REVISION)

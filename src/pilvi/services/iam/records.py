@@ -180,6 +180,17 @@ class AccessKey(Record, frozen=True):
     active: bool = True
 
 
+class Use(Record, frozen=True):
+    """When a long-term access key or a role (by its id) was last used. Written now and then, not with each request."""
+
+    spec: ClassVar[TableSpec] = TableSpec("iam_use", key=("id",))
+
+    id: str
+    at_ms: int
+    service: str
+    region: str
+
+
 class Alias(Record, frozen=True):
     """A name for an account, unique in the cloud."""
 
@@ -200,5 +211,5 @@ class Revision(Record, frozen=True):
 
 RECORDS = (
     User, Group, Membership, Role, InstanceProfile, ManagedPolicy, PolicyVersion, Attachment, InlinePolicy, AccessKey,
-    Alias, Revision,
+    Use, Alias, Revision,
 )  # fmt: skip

@@ -8,7 +8,7 @@ from pilvi.services.iam import boundaries, entities, limits, tags, texts, types,
 from pilvi.services.iam.changes import changes
 from pilvi.services.iam.errors import DeleteConflict, EntityAlreadyExists
 from pilvi.services.iam.paging import after_of, page
-from pilvi.services.iam.records import InstanceProfile, Role, fold
+from pilvi.services.iam.records import InstanceProfile, Role, Use, fold
 from pilvi.services.iam.users import nothing_left
 
 
@@ -94,3 +94,4 @@ def delete_role(ctx: Context, req: types.DeleteRoleRequest) -> None:
     nothing_left(ctx, "role", role.id)
     boundaries.remove(ctx, "role", role.id)
     ctx.tx[Role].delete(role.account, role.key)
+    ctx.tx[Use].delete(role.id)

@@ -14,6 +14,12 @@ class AccessKey(TypedDict):
     CreateDate: NotRequired[datetime]
 
 
+class AccessKeyLastUsed(TypedDict):
+    LastUsedDate: NotRequired[datetime]
+    ServiceName: str
+    Region: str
+
+
 class AccessKeyMetadata(TypedDict):
     UserName: NotRequired[str]
     AccessKeyId: NotRequired[str]
@@ -222,6 +228,15 @@ class EvaluationResult(TypedDict):
     PermissionsBoundaryDecisionDetail: NotRequired[PermissionsBoundaryDecisionDetail]
     EvalDecisionDetails: NotRequired[dict[str, str]]
     ResourceSpecificResults: NotRequired[list[ResourceSpecificResult]]
+
+
+class GetAccessKeyLastUsedRequest(TypedDict):
+    AccessKeyId: str
+
+
+class GetAccessKeyLastUsedResponse(TypedDict):
+    UserName: NotRequired[str]
+    AccessKeyLastUsed: NotRequired[AccessKeyLastUsed]
 
 
 class GetAccountAuthorizationDetailsRequest(TypedDict):

@@ -7,7 +7,7 @@ from pilvi.core.context import Context
 from pilvi.services.iam import types
 from pilvi.services.iam.directory import boundary_of, by_id
 from pilvi.services.iam.documents import AwsPolicy
-from pilvi.services.iam.records import Attachment, Group, InstanceProfile, ManagedPolicy, PolicyVersion, Role, User
+from pilvi.services.iam.records import Attachment, Group, InstanceProfile, ManagedPolicy, PolicyVersion, Role, Use, User
 
 
 def when(ms: int) -> datetime:
@@ -81,6 +81,8 @@ def whole_role(ctx: Context, one: Role) -> types.Role:
         shown["Tags"] = tag_list(one.tags)
     if bounds := boundary(ctx, "role", one.id):
         shown["PermissionsBoundary"] = bounds
+    last = ctx.tx[Use].get(one.id)
+    shown["RoleLastUsed"] = {"LastUsedDate": when(last.at_ms), "Region": last.region} if last else {}
     return shown
 
 
