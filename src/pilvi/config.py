@@ -218,13 +218,16 @@ CONFIG_FILE = "pilvi.toml"
 Given = Mapping[str, str | list[str]]
 
 
-def load(given: Given, environ: Mapping[str, str], config_file: str | None = None) -> Config:
+def load(
+    given: Given, environ: Mapping[str, str], config_file: str | None = None, defaults: Mapping[str, Any] | None = None
+) -> Config:
     """The configuration from all its sources.
 
     Args:
         given: what stood on the command line, by option name, as text (repeatable options as a list).
         environ: the process environment.
         config_file: --config; else PILVI_CONFIG, else pilvi.toml in the data folder if it is there.
+        defaults: values that take the place of the usual defaults.
 
     Raises:
         StartError: a value is not acceptable; the message names its source.
@@ -238,7 +241,7 @@ def load(given: Given, environ: Mapping[str, str], config_file: str | None = Non
     values.setdefault("data", default_data(environ))
     if not named:
         values = _from_file(values["data"] / CONFIG_FILE, required=False) | values
-    config = Config(**values)
+    config = Config(**{**(defaults or {}), **values})
     if (config.tls_cert is None) != (config.tls_key is None):
         raise StartError("--tls-cert and --tls-key belong together; give both or none", Exit.USAGE)
     return config

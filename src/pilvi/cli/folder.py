@@ -116,8 +116,18 @@ def birth_of(pid: int) -> int | None:
     return None if fields[0] in "ZX" else int(fields[19])
 
 
-def write_key(folder: Path, key: AccessKey) -> None:
-    _write(folder / KEY_FILE, msgspec.json.encode(key))
+class Keeping(msgspec.Struct, frozen=True):
+    """What the key file holds: a root access key, and whose root."""
+
+    account: str
+    id: str
+    secret: str
+
+
+def write_key(folder: Path, key: AccessKey, account: str) -> None:
+    wanted = Keeping(account, key.id, key.secret)
+    if _kept(folder) != wanted:
+        _write(folder / KEY_FILE, msgspec.json.encode(wanted))
 
 
 def read_key(folder: Path) -> AccessKey:
@@ -126,10 +136,23 @@ def read_key(folder: Path) -> AccessKey:
     Raises:
         StartError: the folder has none that we may read.
     """
+    kept = _kept(folder)
+    if kept is None:
+        raise StartError(f"{folder / KEY_FILE} cannot be read: start the cloud once with `pilvi up`")
+    return AccessKey(kept.id, kept.secret)
+
+
+def account(folder: Path) -> str | None:
+    """The account that the folder was made for; None before its first start."""
+    kept = _kept(folder)
+    return None if kept is None else kept.account
+
+
+def _kept(folder: Path) -> Keeping | None:
     try:
-        return msgspec.json.decode((folder / KEY_FILE).read_bytes(), type=AccessKey)
+        return msgspec.json.decode((folder / KEY_FILE).read_bytes(), type=Keeping)
     except (OSError, msgspec.MsgspecError):
-        raise StartError(f"{folder / KEY_FILE} cannot be read: start the cloud once with `pilvi up`") from None
+        return None
 
 
 def _write(path: Path, data: bytes) -> None:

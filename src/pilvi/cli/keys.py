@@ -32,7 +32,7 @@ def rotate(data: Path) -> int:
     with _iam(data) as iam:
         old = folder.read_key(data)
         new = _created(iam)
-        folder.write_key(data, new)
+        folder.write_key(data, new, folder.running(data).account)
     with _iam(data) as iam:
         iam.delete_access_key(AccessKeyId=old.id)
     _print_once(new)

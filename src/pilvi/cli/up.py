@@ -44,7 +44,7 @@ def run(wanted: Up) -> int:
     """Returns the process's exit code; what goes wrong is one line on standard error."""
     began = time.perf_counter()
     try:
-        config = load(wanted.given, os.environ, wanted.config_file)
+        config = _settings(wanted)
         folder.prepare(config.data)
         _refuse_second(config)
         if wanted.detach:
@@ -55,6 +55,21 @@ def run(wanted: Up) -> int:
         if not _report(Report(error=error.message, exit_code=error.exit_code)):
             terminal.complain(error.message)
         return error.exit_code
+
+
+def _settings(wanted: Up) -> Config:
+    """As told; the account is the folder's own when it has one."""
+    config = load(wanted.given, os.environ, wanted.config_file)
+    account = folder.account(config.data)
+    if account is None:
+        return config
+    config = load(wanted.given, os.environ, wanted.config_file, {"account": account})
+    if config.account != account:
+        message = (
+            f"the account of {config.data} is {account}: leave out --account, or choose another folder with --data"
+        )
+        raise StartError(message, Exit.USAGE)
+    return config
 
 
 def _here(config: Config, began: float) -> int:
@@ -94,7 +109,7 @@ def _refuse_second(config: Config) -> None:
 
 
 def _remember(config: Config, ready: "Ready") -> None:
-    folder.write_key(config.data, ready.access_key)
+    folder.write_key(config.data, ready.access_key, config.account)
     folder.write_running(
         config.data,
         folder.Running(
@@ -106,6 +121,8 @@ def _remember(config: Config, ready: "Ready") -> None:
             account=config.account,
             region=config.region,
             tls_cert=str(config.tls_cert or ""),
+            layers=ready.layers,
+            runtimes=ready.runtimes,
         ),
     )
 
