@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html (FunctionName
 """
 
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 
 import msgspec
 
@@ -112,6 +112,6 @@ def marker(text: str | None) -> str | None:
     if text is None:
         return None
     try:
-        return urlsafe_b64decode(text.encode()).decode()
+        return b64decode(text.encode(), b"-_", validate=True).decode()
     except ValueError:
         raise InvalidParameterValue("The specified marker is invalid.") from None

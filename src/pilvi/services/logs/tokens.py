@@ -1,6 +1,6 @@
 """Where a list or a reading goes on: opaque to clients."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from typing import Literal, NamedTuple
 
 from pilvi.services.logs.errors import InvalidParameter
@@ -42,6 +42,6 @@ def name_of(token: str | None) -> str | None:
     if token is None:
         return None
     try:
-        return urlsafe_b64decode(token.encode()).decode()
+        return b64decode(token.encode(), b"-_", validate=True).decode()
     except ValueError:
         raise InvalidParameter("The specified nextToken is invalid.") from None
