@@ -28,6 +28,7 @@ from pilvi.core.context import Context, RequestInfo
 from pilvi.core.effects import Body, Invocation, Invoke, Outcome, WaitFor
 from pilvi.core.errors import CloudError, InternalFailure, NotBuilt
 from pilvi.core.operation import Operation, Service, Stages
+from pilvi.gateway import integrity
 from pilvi.gateway.answer import Answer, Plan, streamed
 from pilvi.gateway.bodies import Receiver, receiver_for
 from pilvi.gateway.cloud import LocalCloud, authorise
@@ -251,6 +252,8 @@ class Exchange:
 
     def parse(self) -> None:
         assert self.match is not None
+        if self.request.body and self.match.service == "s3":
+            integrity.check(self.request, self.codec.operation(self.match.operation).http_checksum)
         self.shape = self.codec.parse(self.match, self.request)
         self.codec.validate(self.operation.name, self.shape)
 

@@ -85,6 +85,12 @@ class Endpoint(msgspec.Struct, frozen=True, rename="camel", gc=False):
     host_prefix: str = ""
 
 
+class HttpChecksum(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """Which checksums a request's body has in its headers."""
+
+    request_checksum_required: bool = False
+
+
 class OperationModel(msgspec.Struct, frozen=True, rename="camel", gc=False):
     name: str
     http: Http = Http()
@@ -93,6 +99,7 @@ class OperationModel(msgspec.Struct, frozen=True, rename="camel", gc=False):
     errors: tuple[Ref, ...] = ()
     deprecated: bool = False
     endpoint: Endpoint = Endpoint()
+    http_checksum: HttpChecksum | None = None
 
 
 class Metadata(msgspec.Struct, frozen=True, rename="camel", gc=False):
