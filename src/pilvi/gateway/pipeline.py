@@ -33,7 +33,7 @@ from pilvi.gateway.answer import Answer, Plan, streamed
 from pilvi.gateway.bodies import Receiver, receiver_for
 from pilvi.gateway.cloud import LocalCloud, authorise
 from pilvi.gateway.observe import Observer
-from pilvi.gateway.waits import Waits
+from pilvi.gateway.waits import Place, Waits
 from pilvi.identity.authenticate import AuthenticationFailed
 from pilvi.identity.identity import Identity
 from pilvi.state.store import Store, Tx
@@ -319,24 +319,33 @@ class Exchange:
 
     async def sleep(self, wait: WaitFor) -> Response:
         """Sleeps and tries again until the operation answers; after the deadline it must."""
-        gateway = self.gateway
-        loop = asyncio.get_running_loop()
         try:
-            while True:
-                woken = await gateway.waits.sleep(wait.topic, (wait.deadline_ms - gateway.clock.now_ms()) / 1000)
-                self.now_ms = gateway.clock.now_ms()
-                tried: asyncio.Future[Any] = loop.create_future()
-                gateway.store.submit(partial(self._attempt, not woken), partial(_resolve, tried))
-                try:
-                    result = await tried
-                except _Asleep as again:
-                    wait = again.wait
-                    continue
-                if woken:  # one commit may have brought enough for the next sleeper too
-                    gateway.waits.pass_on(wait.topic)
-                return await self.invoke(result) if isinstance(result, Invoke) else self.serialise(result, None)
+            result = None
+            while result is None:
+                with Place(self.gateway.waits, wait.topic) as place:
+                    found = await self.look_again(waited=False)
+                    if isinstance(found, WaitFor):
+                        wait = found
+                        left_ms = wait.deadline_ms - self.gateway.clock.now_ms()
+                        if not await place.sleep(left_ms / 1000):
+                            result = await self.look_again(waited=True)
+                        else:
+                            found = await self.look_again(waited=False)
+                    if not isinstance(found, WaitFor):
+                        result = found
+            return await self.invoke(result) if isinstance(result, Invoke) else self.serialise(result, None)
         except Exception as error:  # noqa: BLE001
             return self.fail(error)
+
+    async def look_again(self, *, waited: bool) -> Any:
+        """One more attempt; a WaitFor when there is still nothing."""
+        self.now_ms = self.gateway.clock.now_ms()
+        tried: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.gateway.store.submit(partial(self._attempt, waited), partial(_resolve, tried))
+        try:
+            return await tried
+        except _Asleep as again:
+            return again.wait
 
     # -- the answer --------------------------------------------------------------------------------------------------
 
