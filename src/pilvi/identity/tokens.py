@@ -63,12 +63,12 @@ class Tokens:
         Raises:
             BadToken: forged, damaged, or made for another access key.
         """
-        caller, version = self._open(token)
+        caller, secret = self._open(token)
         if not hmac.compare_digest(caller.access_key_id.encode(), access_key_id.encode()):
             raise BadToken("made for another access key")
-        return caller, self._secret(version, access_key_id)
+        return caller, secret
 
-    def _read(self, token: str) -> tuple[Caller, int]:
+    def _read(self, token: str) -> tuple[Caller, str]:
         if len(token) > TOKEN_CHARS_MAX:
             raise BadToken("too long")
         try:
@@ -81,7 +81,8 @@ class Tokens:
         body = raw[start:]
         if not hmac.compare_digest(raw[_HEAD_BYTES:start], self._mac(raw[1], body)):
             raise BadToken("not signed by us")
-        return msgspec.json.decode(zlib.decompress(body), type=Caller), raw[1]
+        caller = msgspec.json.decode(zlib.decompress(body), type=Caller)
+        return caller, self._secret(raw[1], caller.access_key_id)
 
     def _mac(self, version: int, body: bytes) -> bytes:
         return hmac.digest(self._signing[version], body, "sha256")
