@@ -1,6 +1,7 @@
 """SQLite connections as the store wants them: the writer's, and the readers'."""
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 BUSY_SECONDS_MAX = 2.0  # a try's wait for a foreign writer, e.g. somebody's sqlite3 shell
@@ -36,9 +37,19 @@ class Session:
         self.connection.close()
 
 
-def open_writer(path: Path) -> Session:
-    """The one connection that changes the file. Makes the file when there is none."""
+def open_writer(path: Path, check: Callable[[sqlite3.Connection], None]) -> Session:
+    """The one connection that changes the file. Makes the file when there is none; `check` may refuse one that is there."""
     connection = _connect(path)
+    try:
+        check(connection)
+        _prepare(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return Session(connection)
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
@@ -46,7 +57,6 @@ def open_writer(path: Path) -> Session:
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
     connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES_MAX}")
-    return Session(connection)
 
 
 def open_checkpointer(path: Path) -> Session:

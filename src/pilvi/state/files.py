@@ -183,15 +183,18 @@ class BlobFiles:
 
     def sweep(self, rowless: list[str], idle_seconds: float) -> int:
         """Removes those of these files that are neither about to get a row nor still held by readers; how many."""
-        for name in rowless:
-            if self._standing.get(name) is Standing.LOOSE and _idle(self.path(name)) >= idle_seconds:
-                self.abandon(name)
+        leftovers = [name for name in rowless if self._is_leftover(name, idle_seconds)]
+        for name in leftovers:
+            self._remove(self.path(name))
+        return len(leftovers)
+
+    def _is_leftover(self, name: str, idle_seconds: float) -> bool:
+        """Takes the right to publish it from whoever let it lie for too long."""
+        idle = _idle(self.path(name))
         with self._lock:
-            leftovers = [name for name in rowless if name not in self._standing and name not in self._doomed]
-        paths = [path for path in map(self.path, leftovers) if path.exists()]
-        for path in paths:
-            self._remove(path)
-        return len(paths)
+            if self._standing.get(name) is Standing.LOOSE and idle >= idle_seconds:
+                del self._standing[name]
+            return name not in self._standing and name not in self._doomed
 
     def _remove(self, path: Path) -> None:
         """A file that cannot be removed now is left to the next sweep."""

@@ -44,6 +44,8 @@ class AccessPath:
         self.index = index
         self.fields = fields
         self._table = table
+        # Left to itself, SQLite's planner would rather search the key by one field than an index by three.
+        self._source = f"{quote(table)} INDEXED BY {quote(sql_name(table, index))}" if index else quote(table)
         self._selected = selected
         self._scans: dict[tuple[int, int, int, int, bool], str] = {}
         self._counts: dict[int, str] = {}
@@ -60,7 +62,7 @@ class AccessPath:
         found = self._counts.get(prefix)
         if found is None:
             where = self._where([self._equal(prefix)])
-            found = self._counts[prefix] = f"SELECT count(*) FROM {quote(self._table)}{where}"
+            found = self._counts[prefix] = f"SELECT count(*) FROM {self._source}{where}"
         return found
 
     def _scan(self, prefix: int, start: int, after: int, end: int, reverse: bool) -> str:
@@ -75,7 +77,7 @@ class AccessPath:
         direction = " DESC" if reverse else ""
         order = ", ".join(quote(field) + direction for field in self.fields[prefix:])
         ordered = f" ORDER BY {order}" if order else ""
-        return f"SELECT {self._selected} FROM {quote(self._table)}{where}{ordered} LIMIT ?"
+        return f"SELECT {self._selected} FROM {self._source}{where}{ordered} LIMIT ?"
 
     def _equal(self, prefix: int) -> str:
         if prefix > len(self.fields):
@@ -149,10 +151,14 @@ class Layout(Generic[R]):
         found = {}
         for index, path in self.paths.items():
             if index:
-                name = f"{self.table}__{index}"
+                name = sql_name(self.table, index)
                 fields = ", ".join(map(quote, path.fields))
                 found[name] = f"CREATE INDEX {quote(name)} ON {quote(self.table)} ({fields})"
         return found
+
+
+def sql_name(table: str, index: str) -> str:
+    return f"{table}__{index}"
 
 
 def quote(name: str) -> str:

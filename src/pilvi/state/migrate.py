@@ -35,10 +35,9 @@ def migrate(connection: sqlite3.Connection, layouts: Iterable[Layout[Any]]) -> N
     """Makes the file fit the record types.
 
     Raises:
-        NewerData: the file holds something of a version that we do not know yet; nothing was changed.
-        UnusableData: it is another program's file, or an older record has no way to here.
+        NewerData: a record type has a version that we do not know yet; nothing was changed.
+        UnusableData: an older record has no way to here; nothing was changed.
     """
-    _check_format(connection)
     connection.execute("BEGIN IMMEDIATE")
     try:
         for statement in (_CATALOGUE, sequences.CREATE, *blobs.CREATE):
@@ -54,7 +53,13 @@ def migrate(connection: sqlite3.Connection, layouts: Iterable[Layout[Any]]) -> N
         raise
 
 
-def _check_format(connection: sqlite3.Connection) -> None:
+def check_format(connection: sqlite3.Connection) -> None:
+    """Looks at what is there, changing nothing.
+
+    Raises:
+        NewerData: the store's own tables have a format that we do not know yet.
+        UnusableData: it is another program's file.
+    """
     found = connection.execute("PRAGMA user_version").fetchone()[0]
     owner = connection.execute("PRAGMA application_id").fetchone()[0]
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]

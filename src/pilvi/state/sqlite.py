@@ -24,7 +24,7 @@ from pilvi.state.files import BlobFiles
 from pilvi.state.janitor import Janitor
 from pilvi.state.layout import Layout
 from pilvi.state.lock import FolderLock
-from pilvi.state.migrate import migrate
+from pilvi.state.migrate import check_format, migrate
 from pilvi.state.sequences import Sequences
 from pilvi.state.stage import BodyStage
 from pilvi.state.store import Attempt as Work
@@ -137,6 +137,8 @@ class SqliteStore:
         return removed
 
     def close(self) -> None:
+        if self._janitor.stopping:
+            return
         self._janitor.stop()
         self._writer.close()
         self._files.bury()
@@ -172,7 +174,7 @@ def tell(answers: Iterable[Delivered]) -> None:
 
 def _open_database(path: Path, layouts: Iterable[Layout[Any]]) -> Session:
     try:
-        session = open_writer(path)
+        session = open_writer(path, check_format)
     except sqlite3.DatabaseError as error:
         raise UnusableData(f"{path} cannot be opened: {error}") from error
     try:

@@ -59,7 +59,8 @@ class BodyStage:
         try:
             if not self._name:
                 self._name, self._fd = self._files.begin()
-            self._files.disk.write(self._fd, self._pieces)
+            if self._pieces:
+                self._files.disk.write(self._fd, self._pieces)
         except BaseException:
             self.abort()
             raise

@@ -231,6 +231,8 @@ class Attempt(Transaction):
             self.change = self._session.execute
 
     def next_id(self, sequence: str) -> int:
+        if self.execute is over:
+            over()
         return self._sequences.next(self, sequence)
 
     def publish(self, topic: str, body: bytes, *, due_ms: int = 0, key: str = "") -> int:

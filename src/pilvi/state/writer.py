@@ -7,6 +7,7 @@
 While a commit waits for the disk, the next attempts gather: the busier the store, the more of them share the wait.
 """
 
+import errno
 import logging
 import sqlite3
 import threading
@@ -185,7 +186,7 @@ class Batch:
             except sqlite3.Error as error:
                 self._fail(error)
         if self._failure is not None:
-            self.answers = [(job, None, self._failure) for job, _, _ in self.answers]
+            self.answers = [(job, None, _unavailable(self._failure)) for job, _, _ in self.answers]
 
     def _start(self) -> None:
         for tried in range(1, TRIES_MAX + 1):
@@ -228,23 +229,38 @@ class Batch:
             attempt.forget()
         self._kept = []
         self.changed = False
-        self._failure = _unavailable(error)
+        self._failure = error
+
+
+_CONFLICTS = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_REFUSALS = _CONFLICTS | {
+    sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY,
+}  # fmt: skip
+_SYSTEM_REFUSALS = frozenset({
+    errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOMEM,
+})  # fmt: skip
 
 
 def _is_conflict(error: BaseException | None) -> bool:
-    if isinstance(error, sqlite3.OperationalError):
-        return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-    return isinstance(error, Conflict)
+    return isinstance(error, Conflict) or _primary_code(error) in _CONFLICTS
 
 
 def _outward(error: BaseException | None) -> BaseException | None:
     """What the machine refused is not the attempt's fault: the client may try again."""
-    if isinstance(error, sqlite3.OperationalError | OSError) or _is_conflict(error):
+    refused = isinstance(error, OSError) and error.errno in _SYSTEM_REFUSALS
+    if error is not None and (refused or isinstance(error, Conflict) or _primary_code(error) in _REFUSALS):
+        log.error("an attempt was refused by the machine: %s", error)
         return _unavailable(error)
     return error
 
 
-def _unavailable(error: BaseException | None) -> ServiceUnavailable:
+def _primary_code(error: BaseException | None) -> int | None:
+    """SQLite's result code, without its refinement; None for other errors."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
+
+
+def _unavailable(error: BaseException) -> ServiceUnavailable:
     failure = ServiceUnavailable("The request could not be stored now. Please try again.")
     failure.__cause__ = error
     return failure

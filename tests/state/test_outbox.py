@@ -1,0 +1,90 @@
+"""The outbox: events are as durable as the change they tell of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pilvi.state import outbox
+from pilvi.state.store import OutboxEntry
+from state_records import Word
+
+
+def due(store: Any, topic: str, now_ms: int, limit: int = 100) -> list[bytes]:
+    with store.read() as tx:
+        return [entry.body for entry in outbox.due(tx, topic, now_ms, limit)]
+
+
+def test_an_event_is_due_at_once_unless_told_otherwise(backend):
+    """It carries its time, and survives a reopening."""
+    store = backend.open(Word)
+    now = backend.clock.now_ms()
+    first = store.write(lambda tx: tx.publish("t", b"\x00now", key="k"))
+    later = store.write(lambda tx: tx.publish("t", b"later", due_ms=now + 1))
+    store = backend.open(Word)
+    assert first < later
+    assert (due(store, "t", now), due(store, "t", now + 1)) == ([b"\x00now"], [b"\x00now", b"later"])
+    with store.read() as tx:
+        assert tx[OutboxEntry].get(first) == OutboxEntry(first, "t", "k", now, now, 0, b"\x00now")
+
+
+def test_topics_are_apart(backend):
+    """Each has its own order: the longest due first, then the first published."""
+    store = backend.open(Word)
+    for body, moment in ((b"c", 30), (b"a", 10), (b"b1", 20), (b"b2", 20)):
+        store.write(lambda tx, body=body, moment=moment: tx.publish("t", body, due_ms=moment))
+    store.write(lambda tx: tx.publish("u", b"other", due_ms=5))
+    assert due(store, "t", 100) == [b"a", b"b1", b"b2", b"c"]
+    assert due(store, "t", 20, limit=2) == [b"a", b"b1"]
+    assert due(store, "u", 100) == [b"other"]
+    assert due(store, "v", 100) == []
+
+
+def test_the_next_due_time(backend):
+    """So that the worker knows how long it may sleep."""
+    store = backend.open(Word)
+    store.write(lambda tx: [tx.publish("t", b"", due_ms=moment) for moment in (30, 20)])
+    with store.read() as tx:
+        assert (outbox.next_due_ms(tx, "t"), outbox.next_due_ms(tx, "u")) == (20, None)
+
+
+def test_a_failed_delivery_comes_again(backend):
+    """Later, counted, with its reason."""
+    store = backend.open(Word)
+    store.write(lambda tx: tx.publish("t", b"x", due_ms=10))
+
+    def fail(tx: Any) -> OutboxEntry:
+        return outbox.reschedule(tx, next(outbox.due(tx, "t", 10, 1)), 50, "timed out")
+
+    entry = store.write(fail)
+    assert (entry.attempts, entry.due_ms, entry.failure) == (1, 50, "timed out")
+    assert (due(store, "t", 49), due(store, "t", 50)) == ([], [b"x"])
+
+
+def test_a_delivered_event_is_gone(backend):
+    """Removing it twice does no harm."""
+    store = backend.open(Word)
+    store.write(lambda tx: tx.publish("t", b"x", due_ms=10))
+    with store.read() as tx:
+        entry = next(outbox.due(tx, "t", 10, 1))
+    assert store.write(lambda tx: outbox.remove(tx, entry)) is True
+    assert store.write(lambda tx: outbox.remove(tx, entry)) is False
+    assert due(store, "t", 100) == []
+
+
+def test_listeners_hear_of_published_and_notified_topics(backend):
+    """Once per commit, all of them together; a commit without any is no news."""
+    store = backend.open(Word)
+    told: list[frozenset[str]] = []
+    store.on_commit(told.append)
+    store.on_commit(told.append)
+
+    def attempt(tx: Any) -> None:
+        tx.publish("a", b"")
+        tx.publish("a", b"")
+        tx.notify("b")
+
+    store.write(attempt)
+    store.write(lambda tx: tx[Word].put(Word("quiet")))
+    store.write(lambda tx: tx.notify("c"))
+    backend.close()
+    assert told == [frozenset("ab")] * 2 + [frozenset("c")] * 2
