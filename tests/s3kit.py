@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 from base64 import b64decode
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
 
 from harness import Harness
 from pilvi import services
@@ -115,3 +124,60 @@ class Buckets(Harness):
         """How many blobs are kept."""
         with self.store.read() as tx:
             return int(tx.execute("SELECT count(*) FROM blobs", ()).fetchone()[0])  # type: ignore[attr-defined]
+
+
+# -- over HTTP ---------------------------------------------------------------------------------------------------------
+
+
+class Refusal:
+    """How a request was refused: `response` is boto3's."""
+
+    response: Any = None
+
+
+@contextmanager
+def refused(code: str, status: int) -> Iterator[Refusal]:
+    """The request inside is answered with this error. HEAD has no body to name one: its code is the status."""
+    refusal = Refusal()
+    with pytest.raises(ClientError) as failure:
+        yield refusal
+    refusal.response = failure.value.response
+    found = (refusal.response["Error"]["Code"], refusal.response["ResponseMetadata"]["HTTPStatusCode"])
+    assert found == (code, status), failure.value
+
+
+class Raw:
+    """Requests that SDKs refuse to send: the path goes out as it is given.
+
+    Args:
+        endpoint, access_key, secret_key: where, and who signs; without a key nothing is signed.
+    """
+
+    def __init__(self, endpoint: str, access_key: str = "", secret_key: str = "", region: str = "us-east-1") -> None:
+        self.host = endpoint.removeprefix("http://")
+        self.credentials = Credentials(access_key, secret_key) if access_key else None
+        self.region = region
+
+    def __call__(
+        self, method: str, target: str, body: bytes = b"", headers: dict[str, str] | None = None
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers (names in lower case) and body of the answer."""
+        request = AWSRequest(
+            method, f"http://{self.host}{target}", headers={"Host": self.host, **(headers or {})}, data=body
+        )
+        if self.credentials is not None:
+            S3SigV4Auth(self.credentials, "s3", self.region).add_auth(request)
+        connection = http.client.HTTPConnection(self.host, timeout=30)
+        try:
+            connection.request(method, target, body or None, dict(request.headers.items()))
+            answer = connection.getresponse()
+            return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+        finally:
+            connection.close()
+
+
+def code_of(body: bytes) -> str:
+    """The code of an error document."""
+    root = ET.fromstring(body)
+    assert root.tag == "Error"
+    return root.findtext("Code", "")

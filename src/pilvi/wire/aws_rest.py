@@ -61,6 +61,7 @@ def {name}(result, request_id):
     status = {status}
     length = None
     payload = None
+    content_type = ("Content-Type", {content_type!r})
     headers = {headers}
     body = {{}}
     for member, value in result.items():
@@ -84,6 +85,9 @@ def {name}(result, request_id):
             headers.append((wire, write(value)))
 {finish}
 """
+FINISH_HEAD = """    if headers[0] is content_type:
+        del headers[0]
+    return Response(status, headers, b'', length)"""
 FINISH_EMPTY = "    return Response(status, headers)"
 FINISH_NOTHING = """    del headers[0]
     return Response(status, headers)"""
@@ -223,7 +227,8 @@ class RestCodec(Codec):
             SERIALISE.format(
                 name=name,
                 status=operation.http.response_code,
-                headers=self.headers_text(self.output_type(operation, shape)),
+                content_type=self.output_type(operation, shape),
+                headers=self.headers_text(),
                 table=table,
                 body_key=key,
                 body_value=value,
@@ -232,9 +237,9 @@ class RestCodec(Codec):
         )
         return self.source.function(name)
 
-    def headers_text(self, content_type: str) -> str:
+    def headers_text(self) -> str:
         """The headers that every answer begins with, as text; the content type comes first."""
-        return f'[("Content-Type", {content_type!r}), ({self.request_id_header!r}, request_id)]'
+        return f"[content_type, ({self.request_id_header!r}, request_id)]"
 
     def _place(self, ref: Ref, member: str, shape: Shape) -> str:
         """Where a member of the output goes, as the text of (kind, name on the wire, function)."""
@@ -265,7 +270,7 @@ class RestCodec(Codec):
     def _finish(self, operation: OperationModel, shape: Shape, name: str) -> str:
         """The end of a serialiser: makes the body and returns the response."""
         if operation.http.method == "HEAD":
-            return "    return Response(status, headers, b'', length)"
+            return FINISH_HEAD
         if shape.payload:
             return FINISH_PAYLOAD.format(body=self._payload_text(operation, shape, name))
         if not self.answers_body(operation, shape):

@@ -9,11 +9,11 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/Welcome.html
 from collections.abc import Callable
 from typing import Any
 
-from pilvi.core.errors import CloudError
+from pilvi.core.errors import CloudError, MalformedRequest
 from pilvi.wire import faults
 from pilvi.wire.aws_query import error_fields
 from pilvi.wire.aws_rest import RestXmlCodec
-from pilvi.wire.codec import Serialiser
+from pilvi.wire.codec import UNREADABLE, Serialiser
 from pilvi.wire.http import Headers, Response
 from pilvi.wire.model import OperationModel, Ref, Shape
 from pilvi.wire.scalars import Malformed, escape
@@ -21,6 +21,9 @@ from pilvi.wire.xmltext import PROLOG, local, parse
 
 NAMESPACE = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 MALFORMED = "The XML you provided was not well-formed or did not validate against our published schema"
+
+# An error quotes what was wrong, which may be characters that no XML document can hold.
+UNSAYABLE = dict.fromkeys({*range(0x20), 0xFFFE, 0xFFFF} - {0x9, 0xA, 0xD}, "\ufffd")
 
 # Root elements where the model's shape has another name. https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations.html
 ROOTS = {
@@ -58,6 +61,10 @@ ROOTS = {
     "ListParts": "ListPartsResult",
     "UploadPartCopy": "CopyPartResult",
 }
+
+
+class MalformedDocument(Malformed):
+    """What cannot be read is a document, not a header or a parameter."""
 
 
 class S3Codec(RestXmlCodec):
@@ -100,10 +107,13 @@ class S3Codec(RestXmlCodec):
         read = self.source.function(self.reader.of(ref))
 
         def read_payload(body: bytes) -> Any:
-            root = parse(body)
-            if expected and local(root.tag) != expected:
-                raise Malformed(f"the root is not {expected}")
-            return read(root)
+            try:
+                root = parse(body)
+                if expected and local(root.tag) != expected:
+                    raise Malformed(f"the root is not {expected}")
+                return read(root)
+            except UNREADABLE as error:
+                raise MalformedDocument(str(error)) from error
 
         return read_payload
 
@@ -113,15 +123,15 @@ class S3Codec(RestXmlCodec):
 
     def malformed(self, error: Exception) -> CloudError:
         """What cannot be read in a body is MalformedXML; in a header or the query string, InvalidArgument."""
-        inner = super().malformed(error)
-        inner.message = MALFORMED
-        return inner
+        if isinstance(error, MalformedDocument):
+            return faults.named(MalformedRequest, "MalformedXML", 400)(MALFORMED)
+        return faults.named(MalformedRequest, "InvalidArgument", 400)(str(error))
 
     def headers(self, content_type: str, request_id: str) -> Headers:
         return [*super().headers(content_type, request_id), ("x-amz-id-2", host_id(request_id))]
 
-    def headers_text(self, content_type: str) -> str:
-        return f'{super().headers_text(content_type)[:-1]}, ("x-amz-id-2", "pilvi/" + request_id)]'
+    def headers_text(self) -> str:
+        return f'{super().headers_text()[:-1]}, ("x-amz-id-2", "pilvi/" + request_id)]'
 
     def render(self, error: CloudError, operation: str | None, request_id: str) -> Response:
         code, status = faults.code_and_status(error, self.service.name, self.protocol)
@@ -133,7 +143,7 @@ class S3Codec(RestXmlCodec):
             f"{PROLOG}<Error><Code>{escape(code)}</Code><Message>{escape(error.message)}</Message>{members}"
             f"<RequestId>{escape(request_id)}</RequestId><HostId>{host_id(request_id)}</HostId></Error>"
         )
-        return Response(status, headers, body.encode())
+        return Response(status, headers, body.translate(UNSAYABLE).encode())
 
 
 def _partial(serialise: Serialiser) -> Serialiser:

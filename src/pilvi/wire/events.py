@@ -131,14 +131,7 @@ def _frame_reader(
     shape = service.shape(ref)
     in_headers = [name for name, inner in shape.members.items() if inner.eventheader]
     payload = next((name for name, inner in shape.members.items() if inner.eventpayload), "")
-    kind = service.shape(shape.members[payload]).type if payload else "structure"
-    read_body: Callable[[bytes], Any]
-    if kind == "blob":
-        read_body = bytes
-    elif kind == "string":
-        read_body = bytes.decode
-    else:
-        read_body = payload_reader(shape.members[payload] if payload else ref)
+    read_body = _payload_reader(service, shape.members[payload] if payload else ref, payload_reader)
 
     def read(frame: Frame) -> Any:
         value: dict[str, Any] = {}
@@ -152,3 +145,12 @@ def _frame_reader(
         return value
 
     return read
+
+
+def _payload_reader(
+    service: ServiceModel, ref: Ref, payload_reader: Callable[[Ref], Callable[[bytes], Any]]
+) -> Callable[[bytes], Any]:
+    kind = service.shape(ref).type
+    if kind == "blob":
+        return bytes
+    return bytes.decode if kind == "string" else payload_reader(ref)

@@ -58,6 +58,10 @@ CONSTRAINT = {
 }
 
 
+# Services that look at values themselves, each in its own words: of the model only the form is held against them.
+OWN_WORDS = frozenset({"s3"})
+
+
 def code_and_status(error: CloudError, service: str, protocol: str) -> tuple[str, int]:
     """How this service, in this protocol, names an error, and the HTTP status it answers with."""
     own = SERVICE_CODES.get((service, error.code))

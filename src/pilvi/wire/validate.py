@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from pilvi.core.errors import ValidationError
 from pilvi.wire import faults
 from pilvi.wire.compile import Shapes, Source
@@ -26,6 +28,8 @@ class Validator:
     """The constraints of one service's operations."""
 
     def __init__(self, service: ServiceModel) -> None:
+        if service.name in faults.OWN_WORDS:
+            service = _form_of(service)
         self._service = service
         self._checks = _Checks(service, Source(f"{service.name} constraints"))
         self._operations: dict[str, Callable[[Any, str, Problems], None] | None] = {}
@@ -49,6 +53,15 @@ class Validator:
             return None
         name = self._checks.of(operation.input)
         return self._checks.source.function(name) if name else None
+
+
+def _form_of(service: ServiceModel) -> ServiceModel:
+    """The same model without limits on values."""
+    shapes = {
+        name: msgspec.structs.replace(shape, enum=(), min=None, max=None, pattern="")
+        for name, shape in service.shapes.items()
+    }
+    return msgspec.structs.replace(service, shapes=shapes)
 
 
 def text_of(problems: Problems) -> str:
