@@ -8,7 +8,7 @@ from typing import Final
 ZIP_BYTES_MAX: Final = 50 * 1024 * 1024  # uploaded in the request
 REQUEST_BYTES_MAX: Final = 70_167_211  # AWS's number for the same in base64, with the rest of the request
 UNZIPPED_BYTES_MAX: Final = 250 * 1024 * 1024
-ZIP_FILES_MAX: Final = 100_000  # ours: an archive's directory is read inside a transaction
+ZIP_DIRECTORY_BYTES_MAX: Final = 8 * 1024 * 1024  # ours, some 70,000 files: it is read inside a transaction
 ACCOUNT_CODE_BYTES_MAX: Final = 75 * 1024**3
 CONCURRENT_EXECUTIONS: Final = 1_000
 

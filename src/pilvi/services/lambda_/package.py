@@ -22,6 +22,7 @@ _S3_CODES = {
     "NoSuchBucket": "The specified bucket does not exist",
     "NoSuchVersion": "The specified version does not exist.",
 }
+_END_BYTES = 22  # of a zip's last record, without a comment
 
 
 class Package(msgspec.Struct, frozen=True):
@@ -92,6 +93,8 @@ def _from_s3(ctx: Context, code: Any) -> bytes:
 def _look_into(data: bytes) -> None:
     if not data:
         raise InvalidParameterValue("Uploaded file must be a non-empty zip")
+    if _directory_bytes(data) > limits.ZIP_DIRECTORY_BYTES_MAX:
+        raise InvalidParameterValue("Uploaded file has too many entries")
     try:
         files = zipfile.ZipFile(io.BytesIO(data)).infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError):
@@ -100,10 +103,21 @@ def _look_into(data: bytes) -> None:
         ) from None
     if not files:
         raise InvalidParameterValue("Uploaded file must be a non-empty zip")
-    if len(files) > limits.ZIP_FILES_MAX:
-        raise InvalidParameterValue(f"Uploaded file must have at most {limits.ZIP_FILES_MAX} entries")
     if sum(file.file_size for file in files) > limits.UNZIPPED_BYTES_MAX:
         raise _too_large_unzipped()
+
+
+def _directory_bytes(data: bytes) -> int:
+    """The length of an archive's directory as it says itself, found where zipfile finds it; 0 when there is none."""
+    end = len(data) - _END_BYTES
+    if data[end : end + 4] != b"PK\5\6" or data[-2:] != b"\0\0":
+        end = data.rfind(b"PK\5\6", max(end - 0xFFFF, 0))
+    if end < 0:
+        return 0
+    if data[max(end - 20, 0) : end][:4] == b"PK\6\7":  # a 64-bit directory, described in front
+        wide = end - 20 - 56 + 40
+        return int.from_bytes(data[wide : wide + 8], "little")
+    return int.from_bytes(data[end + 12 : end + 16], "little")
 
 
 def _too_large_unzipped() -> InvalidParameterValue:
