@@ -85,7 +85,9 @@ OTHER_BYTES = {
     },
     "a root element of an arbitrary name": {
         f"legacy/output/rest-xml/{name}"
-        for name in (*["0:0", "0:1", "1:0", "2:0", "3:0", "4:0", "5:0", "6:0", "7:0", "8:0", "11:0", "14:0", "16:0", "16:1"],)
+        for name in (
+            *["0:0", "0:1", "1:0", "2:0", "3:0", "4:0", "5:0", "6:0", "7:0", "8:0", "11:0", "14:0", "16:0", "16:1"],
+        )
     },
     "an error's code in another place, or with a namespace or URI around it": {
         "legacy/output/json/7:1",
@@ -137,7 +139,10 @@ OTHER_BYTES = {
 NOT_OUR_BYTES = {name for names in OTHER_BYTES.values() for name in names}
 
 # Vectors that say nothing about writing, each with its reason.
-NOT_APPLICABLE = dict.fromkeys(("legacy/output/rest-json/17:2", "legacy/output/rest-xml/16:2"), "the result is botocore's word for a member that it does not know")
+NOT_APPLICABLE = dict.fromkeys(
+    ("legacy/output/rest-json/17:2", "legacy/output/rest-xml/16:2"),
+    "the result is botocore's word for a member that it does not know",
+)
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])

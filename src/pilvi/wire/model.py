@@ -6,6 +6,7 @@ botocore itself is not imported: its import costs more than all of our start.
 """
 
 import gzip
+import re
 import zlib
 from functools import cache
 from importlib.util import find_spec
@@ -14,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+NAME = re.compile(r"[a-z0-9-]{1,64}")
 HEAD_BYTES = 4_096  # metadata stands first in a model and fits in here
 
 
@@ -211,7 +213,7 @@ def _data() -> Path:
 
 
 def _file(service: str) -> Path:
-    if not service.replace("-", "").isalnum():
+    if not NAME.fullmatch(service):
         raise UnknownService(service)
     versions = sorted((_data() / service).glob("*/service-2.json.gz"))
     if not versions:

@@ -127,10 +127,13 @@ class Tree:
         bucket, _, key = path[1:].partition("/")
         node = self.root
         values: tuple[str, ...] = ()
-        if bucket:
-            node, values = node.literals.get(bucket) or node.label or node, (bucket,)
-            if key:
-                node, values = node.greedy or node, (bucket, key)
+        literal = node.literals.get(bucket) if bucket and not key else None
+        if literal is not None:
+            node = literal
+        elif bucket and node.label is not None:
+            node, values = node.label, (bucket,)
+            if key and node.greedy is not None:
+                node, values = node.greedy, (bucket, key)
         choice = node.choices.get(method)
         return _found(choice.pick(query, headers), values) if choice else None
 

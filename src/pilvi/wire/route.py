@@ -10,6 +10,7 @@ has none, so the target, the version, the host and the path help. What nothing e
 """
 
 import re
+from collections.abc import Iterator
 from functools import cache, lru_cache
 
 from pilvi.core.errors import CloudError, NotBuilt
@@ -22,13 +23,12 @@ from pilvi.wire.scalars import Malformed
 
 __all__ = ["Match", "UnknownOperation", "route", "virtual_bucket"]
 
-HOSTS_MAX = 1_024  # names from requests whose meaning is remembered
+NAMES_MAX = 1_024  # names from requests whose meaning is remembered
 S3_NAMES = frozenset({"s3", "s3express"})
 FORM = "application/x-www-form-urlencoded"
 CBOR_PATH = re.compile(r"/service/(?P<service>[^/]+)/operation/(?P<operation>[^/]+)/?")
-VIRTUAL_HOST = re.compile(
-    r"(?P<bucket>.+)\.(?:s3[.-](?!control|outposts|object-lambda).+|s3\.localhost|localhost|localhost\.localstack\.cloud)"
-)
+S3_HOST = re.compile(r"(?:(?P<bucket>.+)\.)?s3(?:-[a-z]{2}-[a-z-]+-\d)?\..+")
+LOCAL_HOST = re.compile(r"(?P<bucket>.+)\.localhost(?:\.localstack\.cloud)?")
 SERVICE_HOST = re.compile(
     r"(?:[0-9]{12}\.)?(?P<service>[a-z0-9-]+)\.(?:[a-z0-9-]+\.)?(?:localhost\.localstack\.cloud|amazonaws\.com)"
 )
@@ -90,15 +90,16 @@ def _route_s3(request: Request) -> Match:
     return Match("s3", operation, "rest-xml", labels, query)
 
 
-@lru_cache(HOSTS_MAX)
+@lru_cache(NAMES_MAX)
 def virtual_bucket(host: str) -> str:
     """The bucket in a virtual-host style host name, "" when there is none.
 
     bucket.localhost, bucket.s3.anything, bucket.localhost.localstack.cloud; with or without a port.
     """
-    found = VIRTUAL_HOST.fullmatch(host.rpartition(":")[0] if ":" in host else host)
-    bucket = found["bucket"] if found else ""
-    return "" if bucket == "s3" else bucket
+    name = host.rpartition(":")[0] if ":" in host else host
+    found = S3_HOST.fullmatch(name) or LOCAL_HOST.fullmatch(name)
+    bucket = found["bucket"] if found else None
+    return "" if bucket in {None, "s3"} else str(bucket)
 
 
 # --- JSON, CBOR and query ---------------------------------------------------------------------------------------------
@@ -109,7 +110,7 @@ def _route_target(target: str, signing_name: str | None) -> Match:
     for service in _candidates(signing_name):
         if model.head(service).target_prefix == prefix and "json" in model.load(service).protocols:
             return _known(service, operation, "json")
-    if signing_name is not None and not _candidates(signing_name):
+    if next(_candidates(signing_name), None) is None:
         raise NotBuilt(f"The service {signing_name} is not known.")
     raise _unknown("UnknownOperationException", 400)
 
@@ -194,31 +195,29 @@ def _query(request: Request) -> forms.Pairs:
 # --- services by name -------------------------------------------------------------------------------------------------
 
 
-def _candidates(signing_name: str | None) -> tuple[str, ...]:
-    """Services that sign as `signing_name`, the one that has the very name first; all of them for None."""
+def _candidates(signing_name: str | None) -> Iterator[str]:
+    """Services that sign as `signing_name`, all for None.
+
+    The one that has the very name comes first: for its requests no other model is looked at.
+    """
     if signing_name is None:
-        return tuple(sorted(model.services()))
-    own = _service_itself(signing_name)
-    return own or _index().get(signing_name, ())
+        yield from sorted(model.services())
+        return
+    if _is_service(signing_name):
+        yield signing_name
+    for service in _index().get(signing_name, ()):
+        if service != signing_name:
+            yield service
 
 
-@lru_cache(HOSTS_MAX)
-def _service_itself(name: str) -> tuple[str, ...]:
-    """Without looking at all models: enough for services that share their signing name with no other."""
+@lru_cache(NAMES_MAX)
+def _is_service(name: str) -> bool:
+    """Whether a service signs with its own name, and this is it."""
     try:
         metadata = model.head(name)
     except UnknownService:
-        return ()
-    if name in SHARED or (metadata.signing_name or metadata.endpoint_prefix) != name:
-        return ()
-    return (name,)
-
-
-# Signing names that more than one service uses: for these, and for names that are no service's, all models are read.
-SHARED = frozenset({
-    "apigateway", "bedrock", "cloudhsm", "dynamodb", "elasticloadbalancing", "es", "ivs", "mediatailor", "rds", "s3",
-    "ses", "sms-voice", "wisdom",
-})  # fmt: skip
+        return False
+    return (metadata.signing_name or metadata.endpoint_prefix) == name
 
 
 @cache
@@ -229,7 +228,7 @@ def _index() -> dict[str, tuple[str, ...]]:
         metadata = model.head(service)
         for name in {metadata.signing_name or metadata.endpoint_prefix, metadata.endpoint_prefix}:
             found.setdefault(name, []).append(service)
-    return {name: tuple(sorted(services, key=name.__ne__)) for name, services in found.items()}
+    return {name: tuple(services) for name, services in found.items()}
 
 
 def _speaks(metadata: Metadata, protocol: str) -> bool:
@@ -242,7 +241,7 @@ def _name_in_host(host: str) -> str | None:
     if found is None:
         return None
     name = found["service"]
-    return name if _service_itself(name) or name in _index() else None
+    return name if _is_service(name) or name in _index() else None
 
 
 def _unknown(code: str, status: int) -> type[CloudError]:
