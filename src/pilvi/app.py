@@ -301,7 +301,8 @@ def _tls(config: Config) -> ssl.SSLContext | None:
     try:
         context.load_cert_chain(config.tls_cert, config.tls_key)
     except (OSError, ssl.SSLError) as error:
-        raise StartError(f"--tls-cert and --tls-key cannot be used together: {error}", Exit.USAGE) from None
+        files = f"--tls-cert {config.tls_cert} and --tls-key {config.tls_key}"
+        raise StartError(f"{files} cannot be used: {error}", Exit.USAGE) from None
     return context
 
 

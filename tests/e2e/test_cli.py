@@ -122,6 +122,18 @@ def test_logs_shows_what_the_server_wrote(home: Home) -> None:
     assert home.pilvi("logs", "--json", "--since", "1h").stdout.splitlines() == lines
 
 
+def test_logs_shows_requests(home: Home) -> None:
+    """-r: every request with its operation, status and caller; never its secret or its query."""
+    home.shell('pilvi up -d >/dev/null; eval "$(pilvi env)"; aws s3 mb s3://notes; aws s3 presign s3://notes/a')
+    home.shell('eval "$(pilvi env)"; curl -s "$(aws s3 presign s3://notes/a)"')
+    assert home.pilvi("down").returncode == 0
+    shown = home.pilvi("logs", "-r").stdout
+    assert re.search(r"200  s3 CreateBucket .* ms .*arn:aws:iam::000000000000:root", shown), shown
+    assert re.search(r"404  s3 GetObject .*NoSuchKey", shown), shown
+    for text in (shown, home.pilvi("logs", "-r", "--json").stdout):
+        assert "Signature" not in text
+
+
 def test_logs_follows(home: Home) -> None:
     """-f shows a line that is written later, and Ctrl-C ends it."""
     assert home.pilvi("up", "-d").returncode == 0

@@ -156,6 +156,9 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines until interrupted.")] = False,
     lines: Annotated[int | None, typer.Option("--lines", "-n", min=0, metavar="N", help="Only the last N.")] = None,
     since: Annotated[str, typer.Option(metavar="TIME", help="From a time on: 10m, 2h, or ISO 8601.")] = "",
+    requests: Annotated[
+        bool, typer.Option("--requests", "-r", help="The requests that were answered instead.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="As written: one JSON object a line.")] = False,
     config: ConfigFile = None,
 ) -> None:
@@ -163,7 +166,7 @@ def logs(
 
     def command() -> int:
         start = logs_command.moment(since, datetime.now(UTC)) if since else ""
-        return logs_command.run(found(data, config).data, logs_command.Wanted(lines, start, as_json, follow))
+        return logs_command.run(found(data, config).data, logs_command.Wanted(lines, start, as_json, follow, requests))
 
     finish(command)
 

@@ -3,6 +3,7 @@
     run.json        the running server: pid, endpoint, ...; removed when it stops in order
     root-key.json   the root access key, for `pilvi env`
     pilvi.log       the server's log, one JSON object a line
+    access.log      one JSON object for each request (the gateway writes it)
 
 The rest of the folder belongs to the store.
 """
@@ -19,6 +20,8 @@ from pilvi.config import CONFIG_FILE, AccessKey, Exit, StartError
 RUN_FILE = "run.json"
 KEY_FILE = "root-key.json"
 LOG_FILE = "pilvi.log"
+ACCESS_FILE = "access.log"
+FREE_BYTES_MIN = 4 * 1024 * 1024  # to open an empty store
 MARKS = (LOG_FILE, KEY_FILE, CONFIG_FILE, "data.db")
 
 
@@ -63,6 +66,9 @@ def prepare(folder: Path) -> None:
         if stat.S_IMODE(status.st_mode) != 0o700:
             folder.chmod(0o700)
         os.close(os.open(folder / LOG_FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        disk = os.statvfs(folder)
+        if disk.f_bavail * disk.f_frsize < FREE_BYTES_MIN:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # noqa: TRY301 - said as the system would say it
     except OSError as error:
         raise unusable(folder, error) from None
 

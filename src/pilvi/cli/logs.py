@@ -1,4 +1,4 @@
-"""`pilvi logs`: the server's log, for people or as it is."""
+"""`pilvi logs`: the server's log or its requests, for people or as they are."""
 
 import json
 import os
@@ -23,17 +23,22 @@ STYLES = {"warning": (YELLOW,), "error": (RED,), "critical": (RED,), "debug": (D
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """Which lines: the last `lines` (None: all), from the time `since` on (UTC as in the log); as JSON; and new ones."""
+    """Which lines: the last `lines` (None: all), from the time `since` on (UTC as in the log); as JSON; and new ones.
+
+    Attributes:
+        requests: those of the access log instead of the server's own.
+    """
 
     lines: int | None = None
     since: str = ""
     as_json: bool = False
     follow: bool = False
+    requests: bool = False
 
 
 def run(data: Path, wanted: Wanted) -> int:
     """Prints the log, and with `follow` what is added to it, until interrupted."""
-    path = data / folder.LOG_FILE
+    path = data / (folder.ACCESS_FILE if wanted.requests else folder.LOG_FILE)
     try:
         file = path.open("rb")
     except OSError:
@@ -100,7 +105,7 @@ def _rotated(path: Path, file: BinaryIO) -> bool:
 def _chosen(lines: Iterator[bytes], wanted: Wanted) -> Iterator[bytes]:
     if not wanted.since:
         return lines
-    return (line for line in lines if str(_fields(line).get("time", "")) >= wanted.since)
+    return (line for line in lines if _time(_fields(line)) >= wanted.since)
 
 
 def _show(line: bytes, wanted: Wanted) -> None:
@@ -108,13 +113,33 @@ def _show(line: bytes, wanted: Wanted) -> None:
     if wanted.as_json or not fields:
         terminal.say(line.decode(errors="replace").rstrip("\n"))
         return
+    if wanted.requests:
+        _show_request(fields)
+    else:
+        _show_record(fields)
+
+
+def _show_record(fields: dict[str, Any]) -> None:
     level = str(fields.pop("level", ""))
-    head = f"{fields.pop('time', '')}  {level.upper():7}  {fields.pop('message', '')}"
+    head = f"{_time(fields)}  {level.upper():7}  {fields.pop('message', '')}"
     source, traceback = fields.pop("source", ""), fields.pop("traceback", "")
-    rest = " ".join(f"{name}={_short(value)}" for name, value in fields.items())
+    rest = " ".join(f"{name}={_short(value)}" for name, value in fields.items() if name != "time")
     terminal.say(f"{styled(head, *STYLES.get(level, ()))}  {styled(f'{rest} ({source})'.strip(), DIM)}")
     if traceback:
         terminal.say(str(traceback))
+
+
+def _show_request(fields: dict[str, Any]) -> None:
+    status = int(fields.get("status", 0))
+    style = (RED,) if status >= 500 else (YELLOW,) if status >= 400 else ()
+    what = f"{fields.get('service', '')} {fields.get('operation', '')}".strip() or fields.get("method", "")
+    head = f"{_time(fields)}  {status}  {what:32} {int(fields.get('us', 0)) / 1000:9.1f} ms  {fields.get('error', '')}"
+    rest = f"{fields.get('principal', '')} {fields.get('peer', '')} {fields.get('request_id', '')}"
+    terminal.say(f"{styled(head.rstrip(), *style)}  {styled(rest.strip(), DIM)}")
+
+
+def _time(fields: dict[str, Any]) -> str:
+    return str(fields.get("time") or fields.get("at") or "")
 
 
 def _short(value: Any) -> str:

@@ -6,6 +6,7 @@ options travel in its environment, where other users cannot see them.
 """
 
 import contextlib
+import logging
 import os
 import select
 import shlex
@@ -23,6 +24,8 @@ from pilvi.config import BY_NAME, Config, Exit, StartError, default_data, load
 
 if TYPE_CHECKING:
     from pilvi.app import Ready
+
+log = logging.getLogger("pilvi.cli")
 
 READY_FD = "PILVI_READY_FD"
 READY_SECONDS_MAX = 60.0
@@ -77,10 +80,11 @@ def _here(config: Config, began: float) -> int:
 
     for name in SECRET_OPTIONS:  # no process that the server starts needs them
         os.environ.pop(BY_NAME[name].variable, None)
-    log = logfile.begin(config.data / folder.LOG_FILE, config.log_level, terminal=READY_FD not in os.environ)
+    kept = logfile.begin(config.data / folder.LOG_FILE, config.log_level, terminal=READY_FD not in os.environ)
 
     def ready(ready: "Ready") -> None:
         _remember(config, ready)
+        log.info("the cloud is up", extra={"endpoint": ready.endpoint, "pid": os.getpid(), "version": __version__})
         key = ready.access_key
         report = Report(ready.endpoint, key.id, key.secret, ready.created)
         if not _report(report):
@@ -92,7 +96,8 @@ def _here(config: Config, began: float) -> int:
         raise folder.unusable(config.data, error) from error
     finally:
         _forget(config)
-        log.close()
+        log.info("the cloud is down", extra={"pid": os.getpid()})
+        kept.close()
 
 
 def _refuse_second(config: Config) -> None:
