@@ -75,7 +75,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport = cast("asyncio.Transport", transport)
-        transport.set_write_buffer_limits(high=0)  # what is not taken at once pauses us
+        transport.set_write_buffer_limits(high=1)  # what is not taken at once pauses us (TLS never resumes from 0)
         peer = transport.get_extra_info("peername")
         self._peer = peer[0] if isinstance(peer, tuple) else ""
         self._secure = transport.get_extra_info("sslcontext") is not None
@@ -127,12 +127,16 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._write_paused = False
-        if self.phase == SEND:
-            if self._sending is not None:
-                self._sending.go()
-            else:
-                self._sent()
-                self._go_on()
+        self._server.loop.call_soon(self._resumed)  # TLS calls this from inside its write
+
+    def _resumed(self) -> None:
+        if self._write_paused or self.phase != SEND:
+            return
+        if self._sending is not None:
+            self._sending.go()
+        else:
+            self._sent()
+            self._go_on()
 
     def _go_on(self) -> None:
         """After an answer that was not sent in one go: what the client sent ahead meanwhile."""
@@ -446,6 +450,7 @@ class Connection(asyncio.Protocol):
         self._write(response, "GET")
 
     def _abort_plan(self) -> None:
+        self._let_go_of_body()
         if self._plan is None:
             return
         try:
@@ -466,12 +471,14 @@ class Connection(asyncio.Protocol):
         self.deadline = self._server.now + self._server.limits.linger_seconds
 
     def _forget(self) -> None:
-        if self._held:
-            if self._plan is not None and self._plan.receiver is None:
-                self._server.bodies_bytes -= self._held
-            self._held = 0
+        self._let_go_of_body()
         self._plan = self._head = self._decoder = None
-        self._pieces = []
+
+    def _let_go_of_body(self) -> None:
+        if self._held:
+            self._server.bodies_bytes -= self._held
+            self._held = 0
+            self._pieces = []
 
     def _pause_reading(self) -> None:
         if not self._read_paused and not self._transport.is_closing():
@@ -515,9 +522,8 @@ class Connection(asyncio.Protocol):
     def _check_body(self, now: float) -> None:
         limits = self._server.limits
         if self._read_paused:  # we are the slow ones
+            self._started += self._server.tick
             self.deadline = now + limits.body_idle_seconds
-            self._started = now - limits.body_grace_seconds
-            self._received = max(self._received, limits.body_rate * int(limits.body_grace_seconds) * 2)
             return
         if self._received != self._seen:
             self._seen = self._received

@@ -27,6 +27,7 @@ class Limits(msgspec.Struct, frozen=True):
         body_grace_seconds: after which a body must have come at `body_rate` at least.
         body_rate: bytes a second, averaged over the whole body.
         write_idle_seconds: without the client taking one byte of the answer.
+        sweep_seconds: how often the deadlines above are looked at.
     """
 
     head_bytes: int = 32 * 1024
@@ -43,6 +44,7 @@ class Limits(msgspec.Struct, frozen=True):
     body_grace_seconds: float = 30.0
     body_rate: int = 1024
     write_idle_seconds: float = 60.0
+    sweep_seconds: float = 0.5
 
 
 DEFAULT: Final = Limits()

@@ -16,7 +16,6 @@ __all__ = ["Answer", "Handler", "Plan", "Receives", "Server", "Streamed", "strea
 
 log = logging.getLogger("pilvi.gateway")
 
-SWEEP_SECONDS: Final = 0.5
 BACKLOG: Final = 1024
 
 
@@ -25,6 +24,7 @@ class Server:
 
     Attributes:
         now: the loop's time at the last sweep.
+        tick: seconds between the last two sweeps.
         common: header lines of every response.
         bodies_bytes: of all bodies collected in memory now.
     """
@@ -34,6 +34,7 @@ class Server:
         self.limits = limits
         self.loop = asyncio.get_running_loop()
         self.now = self.loop.time()
+        self.tick = 0.0
         self.common = ""
         self.bodies_bytes = 0
         self.stopping = False
@@ -118,10 +119,12 @@ class Server:
         return Connection(self)
 
     def _sweep(self) -> None:
-        """Deadlines of all connections, and the date, twice a second while anyone is connected."""
-        now = self.now = self.loop.time()
+        """Deadlines of all connections, and the date; goes on while anyone is connected."""
+        now = self.loop.time()
+        self.tick = now - self.now
+        self.now = now
         self.common = f"Date: {formatdate(time.time(), usegmt=True)}\r\nServer: pilvi\r\n"
         for connection in list(self._connections):
             connection.check(now)
         again = self._connections or self._timer is None
-        self._timer = self.loop.call_later(SWEEP_SECONDS, self._sweep) if again else None
+        self._timer = self.loop.call_later(self.limits.sweep_seconds, self._sweep) if again else None

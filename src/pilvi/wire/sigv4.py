@@ -273,7 +273,7 @@ def _read_query(request: Request) -> Claims:
     for part in request.query.split("&"):
         name, _, value = part.partition("=")
         if name.startswith("X-Amz-"):
-            values[unquote(name)] = unquote(value)
+            values[name if "%" not in name else unquote(name)] = value if "%" not in value else _unquoted(value)
     credential = values.get("X-Amz-Credential", "")
     scope = credential.split("/")
     service = scope[3] if len(scope) == 5 else ""
@@ -495,6 +495,12 @@ def _canonical_query(query: str) -> str:
     return "&".join([f"{name}={value}" for name, value in pairs])
 
 
+@lru_cache(maxsize=1024)
+def _unquoted(text: str) -> str:
+    return unquote(text)
+
+
+@lru_cache(maxsize=1024)
 def _encoded(text: str) -> str:
     """Percent-encoded in the one way that counts for signatures, whichever way it came."""
     return quote(unquote_to_bytes(text.replace("+", " ").encode("latin-1")), safe=_UNRESERVED)
