@@ -40,7 +40,7 @@ def test_every_command_and_its_options_are_documented(path: str, command: Any) -
     section = re.search(rf"^##+ `{re.escape(path)}`\n(.*?)(?=^##+ |\Z)", CLI, re.MULTILINE | re.DOTALL)
     assert section, f"no section for {path}"
     for parameter in command.params:
-        names = [name for name in parameter.opts if name.startswith("--")] or [parameter.human_readable_name]
+        names = [name for name in parameter.opts if name.startswith("--")] or [parameter.metavar]
         if parameter.name not in {"help", *(option.name for option in OPTIONS), "config"}:
             assert any(f"`{name}" in section[1] for name in names), f"{path} {names}"
 

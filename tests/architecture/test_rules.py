@@ -29,7 +29,7 @@ def files() -> list[Path]:
     return [path for path in found if path.suffix in {".py", ".md", ".toml", ".sh", ""} and path.is_file()]
 
 
-def tests() -> list[Path]:
+def written_tests() -> list[Path]:
     return sorted((ROOT / "tests").rglob("test_*.py"))
 
 
@@ -74,15 +74,16 @@ def test_each_service_has_a_conformance_test(folder: Path) -> None:
     assert list((ROOT / "tests/conformance").glob(f"test_{name}*.py"))
 
 
-@pytest.mark.parametrize("path", tests(), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", written_tests(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_test_says_what_it_claims_and_does_not_sleep(path: Path) -> None:
-    """Every test function has a docstring, and no test file calls time.sleep."""
+    """Every test function has a docstring, and no test file sleeps."""
     silent, sleeps = [], []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and not ast.get_docstring(node):
             silent.append(node.name)
         if isinstance(node, ast.Call) and ast.unparse(node.func) in {"time.sleep", "asyncio.sleep", "sleep"}:
-            sleeps.append(node.lineno)
+            if ast.unparse(node.args[0]) != "0":  # asyncio.sleep(0) lets others run; it waits for nothing
+                sleeps.append(node.lineno)
     assert not silent
     assert not sleeps
 
