@@ -116,7 +116,8 @@ class Cloud:
         self.observer = Observer(config.data / "access.log")
         self.server = Server(self._gateway(), msgspec.structs.replace(DEFAULT, connections=config.connections_max))
         deliveries = [delivery for service in self.services.values() for delivery in service.deliveries]
-        self.worker = Worker(self.store, deliveries, self.context, self.runtime.invoke, self.clock)
+        most = {delivery.topic: config.function_concurrency for delivery in deliveries}
+        self.worker = Worker(self.store, deliveries, self.context, self.runtime.invoke, self.clock, concurrency=most)
         self.endpoint = ""
         self._sink = logsink.LogSink()
         self._lines: list[tuple[FunctionSpec, str, list[tuple[int, str]]]] = []

@@ -34,7 +34,7 @@ from pilvi.state.store import OutboxEntry, Store, Tx
 log = logging.getLogger("pilvi.events")
 
 CONCURRENCY = 1_000  # deliveries of a topic in progress
-PAGE_ENTRIES = 256
+PAGE_ENTRIES = 128
 READY_ENTRIES_MAX = 8_192  # loaded and waiting: the window in which keys take turns
 READY_BYTES_MAX = 32 * 1024 * 1024
 BEGIN_AT_ONCE = 32  # begun in one go before the loop may do something else
