@@ -1,5 +1,6 @@
 """application/x-www-form-urlencoded: the names and values of query strings and of the query protocol's bodies."""
 
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_plus, unquote_to_bytes
 
@@ -7,6 +8,8 @@ from pilvi.wire.scalars import Malformed
 
 MEMBERS_MAX = 20_000  # of one form or query string
 DEPTH_MAX = 32  # dots in one name
+REMEMBERED_MAX = 1_024  # values whose decoding is remembered
+REMEMBERED_LENGTH_MAX = 256
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -34,9 +37,15 @@ def decode(text: str) -> str:
     if "%" not in text and "+" not in text:
         return text
     try:
-        return unquote_plus(text, errors="strict")
+        return _remembered(text) if len(text) <= REMEMBERED_LENGTH_MAX else unquote_plus(text, errors="strict")
     except UnicodeDecodeError:
         raise Malformed("a parameter is not valid UTF-8") from None
+
+
+@lru_cache(REMEMBERED_MAX)
+def _remembered(text: str) -> str:
+    """Clients repeat themselves: their credential stands in each URL that they presign."""
+    return unquote_plus(text, errors="strict")
 
 
 def decode_label(text: str) -> str:

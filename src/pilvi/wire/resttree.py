@@ -45,27 +45,30 @@ class Choice:
 
     Attributes:
         strict: an operation without literals is not chosen while a query member that it needs is missing.
+        telling: names in the query that can make a difference.
     """
 
-    __slots__ = ("candidates", "plain", "strict")
+    __slots__ = ("candidates", "plain", "strict", "telling")
 
     def __init__(self, *, strict: bool) -> None:
         self.candidates: list[Candidate] = []
         self.plain: list[Candidate] = []
         self.strict = strict
+        self.telling: frozenset[str] = frozenset()
 
     def add(self, candidate: Candidate) -> None:
         self.candidates.append(candidate)
         self.candidates.sort(key=lambda one: (-len(one.literals), -len(one.names) - len(one.headers)))
         self.plain = [one for one in self.candidates if not one.literals and not one.names]
+        self.telling |= candidate.literals.keys() | candidate.names
 
     def pick(self, pairs: Pairs, headers: Mapping[str, str]) -> Candidate | None:
         """The operation, if one fits."""
-        if not pairs and self.plain:
+        query = {name: value for name, value in pairs if name in self.telling} if pairs else {}
+        if not query:
             for candidate in self.plain:
                 if candidate.headers <= headers.keys():
                     return candidate
-        query = dict(pairs)
         fitting = [candidate for candidate in self.candidates if candidate.has_literals(query)]
         if not fitting:
             return None
