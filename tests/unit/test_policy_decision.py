@@ -185,6 +185,8 @@ class TestAnonymousAndServices:
         assert not allowed(**invoke)
         assert not allowed(**invoke, by_resource=[allow(**ACCOUNT)])
         assert allowed(**invoke, by_resource=[allow(Principal={"Service": "s3.amazonaws.com"})])
+        assert allowed(**invoke, by_resource=[allow(Principal={"Service": "*"})])
+        assert not allowed(by_resource=[allow(Principal={"Service": "*"})])
 
     def test_a_service_brings_its_source(self):
         """aws:SourceArn and aws:SourceAccount guard against the confused deputy."""

@@ -38,7 +38,7 @@ class Principals:
         if self.everyone:
             return DIRECT
         if caller.kind == "service":
-            return DIRECT if caller.arn in self.services else NOBODY
+            return DIRECT if not self.services.isdisjoint((caller.arn, "*")) else NOBODY
         if caller.kind == "anonymous":
             return NOBODY
         if caller.arn in self.names or caller.user_id in self.names:
