@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import urllib.error
+import urllib.parse
+import urllib.request
 
 import pytest
 from botocore.config import Config
@@ -240,6 +243,31 @@ def test_code_from_s3(cloud, create, functions, unique):
         S3Key="none.zip",
     )
     assert "S3 Error Code: NoSuchKey" in text
+
+
+def test_the_code_can_be_downloaded(cloud, create, functions):
+    """Code.Location is a link that needs no key; one that is changed opens nothing, and it signs no request."""
+    name = create()["FunctionName"]
+    link = functions.get_function(FunctionName=name)["Code"]["Location"]
+    with urllib.request.urlopen(link, timeout=10) as answer:
+        assert answer.read() == NOTHING
+    parts = urllib.parse.urlsplit(link)
+    query = dict(urllib.parse.parse_qsl(parts.query))
+    for member, other in (("proof", "0" * 64), ("token", query["token"][:-4] + "AAAA"), ("key", "ASIAOTHER")):
+        changed = parts._replace(query=urllib.parse.urlencode({**query, member: other})).geturl()
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(changed, timeout=10)
+    thief = cloud.client(
+        "lambda",
+        aws_access_key_id=query["key"],
+        aws_secret_access_key=query["proof"],
+        aws_session_token=query["token"],
+    )
+    with pytest.raises(ClientError, match="signature"):
+        thief.list_functions()
+    functions.update_function_code(FunctionName=name, ZipFile=handler("handler = len"))
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(link, timeout=10)
 
 
 def test_functions_are_listed_in_pages(create, functions):

@@ -1,4 +1,4 @@
-"""Answers that are pilvi's own: health, metrics, and CORS preflights, which no client can sign.
+"""Answers that are pilvi's own: health, metrics, links to bytes, and CORS preflights, which no client can sign.
 
 Cross-origin requests are answered freely because nothing here rides on cookies: a page needs a signature for whatever it
 asks, preflight or not.
@@ -8,10 +8,12 @@ import base64
 import binascii
 import hmac
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
 
 import msgspec
 
 from pilvi import __version__
+from pilvi.core import links
 from pilvi.core.caller import Check
 from pilvi.core.context import Context, RequestInfo
 from pilvi.core.errors import AccessDenied
@@ -47,7 +49,27 @@ def _own(gateway: "Gateway", request: Request) -> Response:
                 401, "an access key is needed (Basic: id and secret)", ("WWW-Authenticate", 'Basic realm="pilvi"')
             )
         return Response(200, [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")], gateway.observer.metrics())
+    if PREFIX + name == links.PATH:
+        return _blob(gateway, parse_qs(request.query))
     return _text(404, "no such page")
+
+
+def _blob(gateway: "Gateway", query: dict[str, list[str]]) -> Response:
+    """Bytes that a link of ours points to. A link that is wrong, old or points to what is gone is 403 alike."""
+    key, token, proof = (query.get(name, [""])[0] for name in ("key", "token", "proof"))
+    refused = _text(403, "this link is not valid any more")
+    with gateway.store.read() as tx:
+        try:
+            known = gateway.identity.authenticate(tx, key, token, gateway.clock.now_ms())
+            blob = int(known.caller.source.removeprefix(links.SOURCE))
+        except (AuthenticationFailed, ValueError):
+            return refused
+        if not hmac.compare_digest(proof.encode(), links.proof(known.secret, blob).encode()):
+            return refused
+        try:
+            return Response(200, [("Content-Type", "application/zip")], tx.blobs.read(blob))
+        except KeyError:
+            return refused
 
 
 def _may(gateway: "Gateway", request: Request, action: str) -> bool:

@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 
+from pilvi.core import caller as callers
+from pilvi.core import links
 from pilvi.core.caller import Check
 from pilvi.core.context import Context
 from pilvi.core.operation import Checks, operation
@@ -122,11 +124,18 @@ def get_function(ctx: Context, req: GetFunctionRequest) -> GetFunctionResponse:
     whole = find.function(ctx, name)
     result: GetFunctionResponse = {
         "Configuration": views.configuration(name, found),
-        "Code": {"RepositoryType": "S3"},
+        "Code": {"RepositoryType": "S3", "Location": _code_link(ctx, name, found)},
     }
     if whole.tags:
         result["Tags"] = dict(whole.tags)
     return result
+
+
+def _code_link(ctx: Context, name: FunctionId, found: find.Found) -> str:
+    code = found.configuration.code
+    reader = callers.service(role.PRINCIPAL, name.account, links.source(code))
+    session = ctx.cloud.issue_session(reader, limits.CODE_LINK_SECONDS, ctx.now_ms)
+    return links.url(ctx.request.endpoint, code, session)
 
 
 @operation("GetFunctionConfiguration", reads=True, check=on_function("GetFunctionConfiguration"))

@@ -35,3 +35,4 @@ BACKOFF_MS_MAX: Final = 300_000  # ... up to here
 LIST_ITEMS_MAX: Final = 50  # a page of ListFunctions has at most so many
 VERSIONS_PAGE_MAX: Final = 50
 ROLE_SESSION_SECONDS: Final = 3_600
+CODE_LINK_SECONDS: Final = 600
