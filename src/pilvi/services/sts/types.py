@@ -2,79 +2,78 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import NotRequired, TypedDict
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from datetime import datetime
+    from typing import NotRequired, TypedDict
 
-class AssumeRoleRequest(TypedDict):
-    RoleArn: str
-    RoleSessionName: str
-    PolicyArns: NotRequired[list[PolicyDescriptorType]]
-    Policy: NotRequired[str]
-    DurationSeconds: NotRequired[int]
-    Tags: NotRequired[list[Tag]]
-    TransitiveTagKeys: NotRequired[list[str]]
-    ExternalId: NotRequired[str]
-    SerialNumber: NotRequired[str]
-    TokenCode: NotRequired[str]
-    SourceIdentity: NotRequired[str]
-    ProvidedContexts: NotRequired[list[ProvidedContext]]
-    MinimumSessionTokenSize: NotRequired[int]
+    class AssumeRoleRequest(TypedDict):
+        RoleArn: str
+        RoleSessionName: str
+        PolicyArns: NotRequired[list[PolicyDescriptorType]]
+        Policy: NotRequired[str]
+        DurationSeconds: NotRequired[int]
+        Tags: NotRequired[list[Tag]]
+        TransitiveTagKeys: NotRequired[list[str]]
+        ExternalId: NotRequired[str]
+        SerialNumber: NotRequired[str]
+        TokenCode: NotRequired[str]
+        SourceIdentity: NotRequired[str]
+        ProvidedContexts: NotRequired[list[ProvidedContext]]
+        MinimumSessionTokenSize: NotRequired[int]
 
+    class AssumeRoleResponse(TypedDict):
+        Credentials: NotRequired[Credentials]
+        AssumedRoleUser: NotRequired[AssumedRoleUser]
+        PackedPolicySize: NotRequired[int]
+        SourceIdentity: NotRequired[str]
+        SessionTokenUtilization: NotRequired[int]
+        SessionTokenSize: NotRequired[int]
 
-class AssumeRoleResponse(TypedDict):
-    Credentials: NotRequired[Credentials]
-    AssumedRoleUser: NotRequired[AssumedRoleUser]
-    PackedPolicySize: NotRequired[int]
-    SourceIdentity: NotRequired[str]
-    SessionTokenUtilization: NotRequired[int]
-    SessionTokenSize: NotRequired[int]
+    class AssumedRoleUser(TypedDict):
+        AssumedRoleId: str
+        Arn: str
 
+    class Credentials(TypedDict):
+        AccessKeyId: str
+        SecretAccessKey: str
+        SessionToken: str
+        Expiration: datetime
 
-class AssumedRoleUser(TypedDict):
-    AssumedRoleId: str
-    Arn: str
+    class GetCallerIdentityRequest(TypedDict):
+        pass
 
+    class GetCallerIdentityResponse(TypedDict):
+        UserId: NotRequired[str]
+        Account: NotRequired[str]
+        Arn: NotRequired[str]
 
-class Credentials(TypedDict):
-    AccessKeyId: str
-    SecretAccessKey: str
-    SessionToken: str
-    Expiration: datetime
+    class GetSessionTokenRequest(TypedDict):
+        DurationSeconds: NotRequired[int]
+        SerialNumber: NotRequired[str]
+        TokenCode: NotRequired[str]
+        MinimumSessionTokenSize: NotRequired[int]
 
+    class GetSessionTokenResponse(TypedDict):
+        Credentials: NotRequired[Credentials]
+        SessionTokenUtilization: NotRequired[int]
+        SessionTokenSize: NotRequired[int]
 
-class GetCallerIdentityRequest(TypedDict):
-    pass
+    class PolicyDescriptorType(TypedDict):
+        arn: NotRequired[str]
 
+    class ProvidedContext(TypedDict):
+        ProviderArn: NotRequired[str]
+        ContextAssertion: NotRequired[str]
 
-class GetCallerIdentityResponse(TypedDict):
-    UserId: NotRequired[str]
-    Account: NotRequired[str]
-    Arn: NotRequired[str]
+    class Tag(TypedDict):
+        Key: str
+        Value: str
 
+else:
 
-class GetSessionTokenRequest(TypedDict):
-    DurationSeconds: NotRequired[int]
-    SerialNumber: NotRequired[str]
-    TokenCode: NotRequired[str]
-    MinimumSessionTokenSize: NotRequired[int]
-
-
-class GetSessionTokenResponse(TypedDict):
-    Credentials: NotRequired[Credentials]
-    SessionTokenUtilization: NotRequired[int]
-    SessionTokenSize: NotRequired[int]
-
-
-class PolicyDescriptorType(TypedDict):
-    arn: NotRequired[str]
-
-
-class ProvidedContext(TypedDict):
-    ProviderArn: NotRequired[str]
-    ContextAssertion: NotRequired[str]
-
-
-class Tag(TypedDict):
-    Key: str
-    Value: str
+    def __getattr__(name: str) -> type:  # making hundreds of classes would cost each start tens of milliseconds
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return dict
