@@ -236,16 +236,18 @@ class Exchange:
         host = headers.get("host", "")
         if request.label:
             host = host.removeprefix(f"{request.label}.")
+        context: dict[str, str | list[str]] = {
+            "aws:SourceIp": request.peer,
+            "aws:SecureTransport": "true" if request.secure else "false",
+        }
+        for key, header in (("aws:UserAgent", "user-agent"), ("aws:Referer", "referer")):
+            if header in headers:
+                context[key] = headers[header]
         return RequestInfo(
             self.request_id,
             self.claims.region if self.claims and self.claims.region else self.gateway.region,
             f"https://{host}" if request.secure else f"http://{host}",
-            {
-                "aws:SourceIp": request.peer,
-                "aws:SecureTransport": "true" if request.secure else "false",
-                "aws:UserAgent": headers.get("user-agent", ""),
-                "aws:Referer": headers.get("referer", ""),
-            },
+            context,
             self.service.name,
             self.operation.name,
         )
