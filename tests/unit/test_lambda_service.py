@@ -294,6 +294,19 @@ def test_every_change_of_code_or_configuration_makes_another_key(cloud):
     assert len(set(keys)) == len(keys)
 
 
+@pytest.mark.parametrize("number", ["0", "9" * 18, "9" * 100, "007"])
+def test_numbers_that_no_version_has(cloud, number):
+    """However long, they are not found, by name, by qualifier, for an alias; deleting them is no error."""
+    make(cloud)
+    for request in ({"FunctionName": f"f:{number}"}, {"FunctionName": "f", "Qualifier": number}):
+        with pytest.raises(CloudError, match="Function not found"):
+            call(cloud, "Invoke", **request)
+    with pytest.raises(CloudError, match="Function not found"):
+        call(cloud, "CreateAlias", FunctionName="f", Name="a", FunctionVersion=number)
+    call(cloud, "DeleteFunction", FunctionName="f", Qualifier=number)
+    assert spec_of(cloud).version == "$LATEST"
+
+
 def test_a_function_made_again_is_another_function(cloud):
     """Deleted and created with the same code, it has other workers."""
     make(cloud)

@@ -144,6 +144,57 @@ def test_the_sweep_comes_back_until_the_policy_is_gone(cloud):
     sweep_until(cloud, lambda: rows(cloud, OutboxEntry) == 0)
 
 
+def test_policies_that_come_and_go_leave_one_sweep(cloud):
+    """However often a policy is deleted and put back, one entry remains in the end."""
+    from pilvi.state.store import OutboxEntry
+
+    make(cloud)
+    for _ in range(5):
+        logs(cloud, "PutRetentionPolicy", logGroupName="g", retentionInDays=1)
+        logs(cloud, "DeleteRetentionPolicy", logGroupName="g")
+    logs(cloud, "PutRetentionPolicy", logGroupName="g", retentionInDays=1)
+    sweep_until(cloud, lambda: rows(cloud, OutboxEntry) == 1)
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_"),
+    [
+        ("GetLogEvents", {"nextToken": f"f/{'9' * 56}/s", "logStreamName": "s"}),
+        ("GetLogEvents", {"nextToken": f"b/{'9' * 56}/s", "logStreamName": "s"}),
+        ("GetLogEvents", {"startTime": 2**63 - 1, "endTime": 2**63 - 1, "logStreamName": "s"}),
+        ("FilterLogEvents", {"startTime": 2**63 - 1, "endTime": 2**63 - 1}),
+        ("FilterLogEvents", {"nextToken": f"f/{'9' * 56}/s", "endTime": 0}),
+    ],
+)
+def test_times_without_bounds_find_nothing(cloud, operation, request_):
+    """Places and times beyond all events are no error."""
+    make(cloud)
+    put(cloud, (cloud.clock.now, "x"))
+    found = logs(cloud, operation, logGroupName="g", **request_)["events"]
+    assert [event["message"] for event in found] == (["x"] if "b/9" in str(request_) else [])
+
+
+@pytest.mark.parametrize(
+    "token", ["", "x", "f/1/s", "f/" + "1" * 56, "g/" + "1" * 56 + "/s", "f/" + "\u0661" * 56 + "/s"]
+)
+def test_foreign_tokens_are_refused(cloud, token):
+    """Tokens that are not ours are InvalidParameterException in every operation that takes one."""
+    make(cloud)
+    for operation, request in (("GetLogEvents", {"logStreamName": "s"}), ("FilterLogEvents", {})):
+        with pytest.raises(CloudError, match="nextToken is invalid"):
+            logs(cloud, operation, logGroupName="g", nextToken=token, **request)
+
+
+def test_foreign_names_in_tokens_are_refused(cloud):
+    """The same for the tokens of lists."""
+    from pilvi.services.logs.tokens import name_token
+
+    make(cloud)
+    for token in ("!", "\u00e9", name_token("no time"), name_token("\u00b2 s"), name_token("9" * 40 + " s")):
+        with pytest.raises(CloudError, match="nextToken is invalid"):
+            logs(cloud, "DescribeLogStreams", logGroupName="g", nextToken=token)
+
+
 def test_a_deleted_group_is_swept_and_its_name_is_free_at_once(cloud):
     """Deleting forgets the name immediately; a new group of that name is empty while the old rows go."""
     make(cloud)

@@ -7,6 +7,8 @@ from pilvi.core.effects import FunctionSpec
 from pilvi.services.lambda_.names import LATEST, FunctionId
 from pilvi.services.lambda_.records import Alias, Configuration, Function, Version
 
+NUMBER_DIGITS_MAX = 18  # a version's number fits a column
+
 
 class Found(NamedTuple):
     """A version of a function; `version` is "$LATEST" or its number."""
@@ -33,18 +35,23 @@ def version(ctx: Context, name: FunctionId) -> Found:
     Raises:
         ResourceNotFound: there is no such function, version or alias.
     """
-    number = name.qualifier
-    if number not in {"", LATEST} and not number.isdigit():
-        alias = ctx.tx[Alias].get(*name.key, number)
+    wanted = name.qualifier
+    if wanted not in {"", LATEST} and not wanted.isdigit():
+        alias = ctx.tx[Alias].get(*name.key, wanted)
         if alias is None:
             raise name.not_found()
-        number = alias.version
-    if number in {"", LATEST}:
+        wanted = alias.version
+    if wanted in {"", LATEST}:
         return Found(LATEST, function(ctx, name).latest)
-    found = ctx.tx[Version].get(*name.key, int(number))
+    found = ctx.tx[Version].get(*name.key, number(wanted))
     if found is None:
         raise name.not_found()
-    return Found(number, found.configuration)
+    return Found(str(found.number), found.configuration)
+
+
+def number(text: str) -> int:
+    """The number of a version; 0, which none has, for one that is too long to be any."""
+    return int(text) if len(text) <= NUMBER_DIGITS_MAX else 0
 
 
 def spec_of(name: FunctionId, found: Found) -> FunctionSpec:

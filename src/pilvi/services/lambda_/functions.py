@@ -8,6 +8,7 @@ from pilvi.core import caller as callers
 from pilvi.core import links
 from pilvi.core.caller import Check
 from pilvi.core.context import Context
+from pilvi.core.errors import NotBuilt
 from pilvi.core.operation import Checks, operation
 from pilvi.services.lambda_ import find, limits, names, package, role, rules, versions, views
 from pilvi.services.lambda_.errors import InvalidParameterValue, ResourceConflict
@@ -151,6 +152,8 @@ def list_functions(ctx: Context, req: ListFunctionsRequest) -> ListFunctionsResp
 
     With FunctionVersion ALL a function's published versions follow its $LATEST; pages end between functions.
     """
+    if "MasterRegion" in req:
+        raise NotBuilt("lambda: MasterRegion is not built.")
     size = min(req.get("MaxItems", limits.LIST_ITEMS_MAX), limits.LIST_ITEMS_MAX)
     marker = names.marker(req.get("Marker"))
     page = list(ctx.tx[Function].scan(ctx.account, ctx.region, after=marker, limit=size + 1))

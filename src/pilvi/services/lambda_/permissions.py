@@ -170,7 +170,7 @@ def _revise(ctx: Context, name: FunctionId) -> None:
         latest = msgspec.structs.replace(one.latest, revision_id=new)
         ctx.tx[Function].put(msgspec.structs.replace(one, latest=latest))
     elif name.qualifier.isdigit():
-        version = ctx.tx[Version].get(*name.key, int(name.qualifier))
+        version = ctx.tx[Version].get(*name.key, find.number(name.qualifier))
         assert version is not None
         configuration = msgspec.structs.replace(version.configuration, revision_id=new)
         ctx.tx[Version].put(msgspec.structs.replace(version, configuration=configuration))

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/configuration-versions.html
 import msgspec
 
 from pilvi.core.context import Context
-from pilvi.services.lambda_ import views
+from pilvi.services.lambda_ import find, views
 from pilvi.services.lambda_.errors import InvalidParameterValue, ResourceConflict
 from pilvi.services.lambda_.find import Found
 from pilvi.services.lambda_.names import LATEST, FunctionId
@@ -58,7 +58,7 @@ def number_of(marker: str | None) -> int | None:
     """
     if marker is None:
         return None
-    if not marker.isdigit():
+    if not marker.isascii() or not marker.isdigit() or len(marker) > find.NUMBER_DIGITS_MAX:
         raise InvalidParameterValue("The specified marker is invalid.")
     return int(marker)
 
@@ -79,9 +79,9 @@ def delete(ctx: Context, name: FunctionId) -> None:
             raise ResourceConflict(
                 f"Version {name.arn} cannot be deleted because it is referenced by the alias {alias.alias}."
             )
-    version = ctx.tx[Version].get(*name.key, int(name.qualifier))
+    version = ctx.tx[Version].get(*name.key, find.number(name.qualifier))
     if version is not None:
         ctx.tx[Version].delete(*name.key, version.number)
-        ctx.tx[ResourcePolicy].delete(*name.key, name.qualifier)
-        ctx.tx[EventConfig].delete(*name.key, name.qualifier)
+        ctx.tx[ResourcePolicy].delete(*name.key, str(version.number))
+        ctx.tx[EventConfig].delete(*name.key, str(version.number))
         ctx.tx.blobs.release(version.configuration.code)

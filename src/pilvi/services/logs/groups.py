@@ -122,16 +122,15 @@ def put_retention_policy(ctx: Context, req: PutRetentionPolicyRequest) -> None:
             f"Member must satisfy enum value set: [{', '.join(map(str, limits.RETENTION_DAYS))}]"
         )
     group = find_group(ctx, req["logGroupName"])
-    ctx.tx[LogGroup].put(msgspec.structs.replace(group, retention_days=days))
-    if not group.retention_days:
-        sweep.begin_retention(ctx, group)
+    entry = group.sweep or sweep.begin_retention(ctx, group)
+    ctx.tx[LogGroup].put(msgspec.structs.replace(group, retention_days=days, sweep=entry))
 
 
 @operation("DeleteRetentionPolicy", check=on_group("DeleteRetentionPolicy"))
 def delete_retention_policy(ctx: Context, req: DeleteRetentionPolicyRequest) -> None:
     """https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DeleteRetentionPolicy.html"""
     group = find_group(ctx, req["logGroupName"])
-    ctx.tx[LogGroup].put(msgspec.structs.replace(group, retention_days=0))
+    ctx.tx[LogGroup].put(msgspec.structs.replace(group, retention_days=0, sweep=0))
 
 
 # -- tags ----------------------------------------------------------------------------------------------------------------

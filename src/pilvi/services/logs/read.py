@@ -4,16 +4,16 @@ A page ends after as many events as were asked for, or 1 MB. Tokens are places b
 nor leaves out what was there; at the end of a stream GetLogEvents returns the token that it was given.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from pilvi.core.caller import Check
 from pilvi.core.context import Context
-from pilvi.core.operation import operation
+from pilvi.core.operation import Checks, operation
 from pilvi.services.logs import chunks, limits, patterns, tokens
 from pilvi.services.logs.chunks import Event, position
 from pilvi.services.logs.errors import InvalidParameter, ResourceNotFound
-from pilvi.services.logs.names import find_group, find_stream, group_arn, group_name, on_group
+from pilvi.services.logs.names import find_group, find_stream, group_arn, group_name
 from pilvi.services.logs.records import Chunk, LogGroup, LogStream
 from pilvi.services.logs.sweep import expiry_ms
 from pilvi.services.logs.tokens import Place
@@ -32,7 +32,18 @@ HEAD_ONLY_BEFORE_MS = 1_704_067_200_000  # 2024-01-01: backward searches may not
 Scan = Callable[..., Iterator[Chunk]]
 
 
-@operation("GetLogEvents", reads=True, heavy=True, check=on_group("GetLogEvents"))
+def reading(action: str) -> Checks:
+    """The check of an operation that reads events; to see them unmasked is a permission of its own."""
+
+    def check(ctx: Context, req: Mapping[str, Any]) -> list[Check]:
+        arn = f"{group_arn(ctx.account, ctx.region, group_name(ctx, req))}:log-stream:{req.get('logStreamName', '')}"
+        wanted = [Check(f"logs:{action}", arn)]
+        return [*wanted, Check("logs:Unmask", arn)] if req.get("unmask") else wanted
+
+    return check
+
+
+@operation("GetLogEvents", reads=True, heavy=True, check=reading("GetLogEvents"))
 def get_log_events(ctx: Context, req: GetLogEventsRequest) -> GetLogEventsResponse:
     """https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_GetLogEvents.html"""
     group = find_group(ctx, group_name(ctx, req))
@@ -78,7 +89,7 @@ def _resume(place: Place, direction: str, start_ms: int) -> int:
 def events(scan: Scan, place: Place, start_ms: int, end_ms: int) -> Iterator[Event]:
     """Events of [start_ms, end_ms) from a place on, in its direction."""
     reach = limits.CHUNK_SPAN_MS_MAX
-    at_ms = chunks.time_of(place.position)
+    at_ms = min(chunks.time_of(place.position), FOREVER_MS)
     if place.direction == "f":
         first = max(start_ms, at_ms)
         for event in chunks.ascending(scan(start=max(first - reach, 0), end=end_ms)):
@@ -113,11 +124,7 @@ def _output(event: Event) -> OutputLogEvent:
 # -- the whole group -----------------------------------------------------------------------------------------------------
 
 
-def filter_check(ctx: Context, req: FilterLogEventsRequest) -> Check:
-    return Check("logs:FilterLogEvents", f"{group_arn(ctx.account, ctx.region, group_name(ctx, req))}:log-stream:")
-
-
-@operation("FilterLogEvents", reads=True, heavy=True, check=filter_check)
+@operation("FilterLogEvents", reads=True, heavy=True, check=reading("FilterLogEvents"))
 def filter_log_events(ctx: Context, req: FilterLogEventsRequest) -> FilterLogEventsResponse:
     """https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html
 

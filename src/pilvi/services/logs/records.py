@@ -12,6 +12,8 @@ from pilvi.state.store import Record, TableSpec
 
 
 class LogGroup(Record, frozen=True):
+    """A group; `sweep` is the outbox entry that drops its expired events, while it has a retention policy."""
+
     spec: ClassVar[TableSpec] = TableSpec("logs_group", key=("account", "region", "name"))
 
     account: str
@@ -20,6 +22,7 @@ class LogGroup(Record, frozen=True):
     group_id: int
     created_ms: int
     retention_days: int = 0  # 0: for ever
+    sweep: int = 0
     tags: dict[str, str] = msgspec.field(default_factory=dict)
 
 

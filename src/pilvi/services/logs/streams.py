@@ -18,6 +18,8 @@ from pilvi.services.logs.types import (
 )
 from pilvi.services.logs.types import LogStream as LogStreamShape
 
+TIME_DIGITS_MAX = 18
+
 
 @operation("CreateLogStream", check=on_group("CreateLogStream"))
 def create_log_stream(ctx: Context, req: CreateLogStreamRequest) -> None:
@@ -81,7 +83,7 @@ def _place(req: DescribeLogStreamsRequest) -> tuple[int, str] | None:
     if token is None:
         return None
     time, _, name = token.partition(" ")
-    if not time.isdigit():
+    if not (time.isascii() and time.isdigit() and len(time) <= TIME_DIGITS_MAX):
         raise InvalidParameter("The specified nextToken is invalid.")
     return int(time), name
 

@@ -35,9 +35,9 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Chore).decode
 
 
-def begin_retention(ctx: Context, group: LogGroup) -> None:
-    """From now on the group's events are dropped when they are old enough."""
-    _publish(ctx, Chore("expired", group.account, group.region, group.name, group.group_id))
+def begin_retention(ctx: Context, group: LogGroup) -> int:
+    """From now on the group's events are dropped when they are old enough; the entry that does it."""
+    return _publish(ctx, Chore("expired", group.account, group.region, group.name, group.group_id))
 
 
 def forget_group(ctx: Context, group: LogGroup) -> None:
@@ -50,8 +50,8 @@ def forget_stream(ctx: Context, stream: LogStream) -> None:
     _publish(ctx, Chore("stream", group_id=stream.group_id, stream_id=stream.stream_id))
 
 
-def _publish(ctx: Context, chore: Chore) -> None:
-    ctx.tx.publish(TOPIC, _encode(chore), key=str(chore.group_id))
+def _publish(ctx: Context, chore: Chore) -> int:
+    return ctx.tx.publish(TOPIC, _encode(chore), key=str(chore.group_id))
 
 
 class Sweep(msgspec.Struct, frozen=True):
@@ -66,13 +66,13 @@ class Sweep(msgspec.Struct, frozen=True):
         """One step."""
         chore = _decode(entry.body)
         if chore.what == "expired":
-            return _expired(ctx, chore)
+            return _expired(ctx, chore, entry.id)
         return RetryAt(ctx.now_ms) if _forgotten(ctx, chore) else Settled()
 
 
-def _expired(ctx: Context, chore: Chore) -> Settled | RetryAt:
+def _expired(ctx: Context, chore: Chore, entry: int) -> Settled | RetryAt:
     group = ctx.tx[LogGroup].get(chore.account, chore.region, chore.name)
-    if group is None or group.group_id != chore.group_id or not group.retention_days:
+    if group is None or group.sweep != entry:
         return Settled()
     horizon = expiry_ms(ctx, group) - limits.CHUNK_SPAN_MS_MAX
     rows = ctx.tx[Chunk].scan(chore.group_id, index="group", end=horizon, limit=limits.SWEEP_ROWS_MAX)
