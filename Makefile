@@ -30,11 +30,13 @@ $(BIN)/python:
 $(VENV)/.installed: $(BIN)/python pyproject.toml
 	@echo "installing pilvi ..."
 	@$(PIP) install --editable .
+	@$(BIN)/python -m compileall -q src/pilvi
 	@touch $@
 
 $(VENV)/.installed-dev: $(BIN)/python pyproject.toml
 	@echo "installing pilvi and what its tests need ..."
 	@$(PIP) install --editable '.[dev]'
+	@$(BIN)/python -m compileall -q src/pilvi
 	@touch $@ $(VENV)/.installed
 
 venv: $(BIN)/python
