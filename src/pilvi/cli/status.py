@@ -68,7 +68,7 @@ def _show(facts: dict[str, Any]) -> None:
     table.add_row("runtimes", ", ".join(facts["runtimes"]) or "[yellow]none: no interpreter for functions was found[/]")
     for number, (layer, why) in enumerate(facts["sandbox"].items()):
         mark = "[green]active[/]" if not why else f"[yellow]inactive[/]: {why}"
-        table.add_row("sandbox" if number == 0 else "", f"{layer:12} {mark}")
+        table.add_row("sandbox" if number == 0 else "", f"{layer:<34}{mark}")
     Console(highlight=False).print(table)
 
 
