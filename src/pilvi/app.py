@@ -23,7 +23,7 @@ from pilvi.core.clock import RandomIds, SystemClock
 from pilvi.core.context import Context, RequestInfo
 from pilvi.core.effects import FunctionSpec
 from pilvi.core.operation import Directory, Service
-from pilvi.events.worker import Worker
+from pilvi.events.worker import Counters, Worker
 from pilvi.gateway import internal
 from pilvi.gateway.cloud import LocalCloud
 from pilvi.gateway.limits import DEFAULT
@@ -118,9 +118,16 @@ class Cloud:
         deliveries = [delivery for service in self.services.values() for delivery in service.deliveries]
         most = {delivery.topic: config.function_concurrency for delivery in deliveries}
         self.worker = Worker(self.store, deliveries, self.context, self.runtime.invoke, self.clock, concurrency=most)
+        self._watch_events()
         self.endpoint = ""
         self._sink = logsink.LogSink()
         self._lines: list[tuple[FunctionSpec, str, list[tuple[int, str]]]] = []
+
+    def _watch_events(self) -> None:
+        worker, gauge = self.worker, self.observer.gauge
+        gauge("pilvi_events_in_hand", "Events that are being delivered.", lambda: worker.in_hand)
+        for name in Counters.__struct_fields__:
+            gauge(f"pilvi_events_{name}", f"Deliveries that were {name} since the start.", partial(worker.total, name))
 
     def _gateway(self) -> Gateway:
         return Gateway(

@@ -90,6 +90,10 @@ class Worker:
         """By topic."""
         return {topic: lane.counters for topic, lane in self._lanes.items()}
 
+    def total(self, what: str) -> int:
+        """One of the counters, over all topics."""
+        return sum(getattr(counters, what) for counters in self.counters.values())
+
     @property
     def in_hand(self) -> int:
         """Entries that are loaded and not yet settled."""
