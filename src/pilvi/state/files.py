@@ -95,8 +95,8 @@ class BlobFiles:
             self._standing.pop(name, None)
             if standing is None and name not in self._receiving:
                 return  # it has its row, or is gone
-        self.disk.remove(self._staging / name)
-        self.disk.remove(self.path(name))
+        self._remove(self._staging / name)
+        self._remove(self.path(name))
         self._receiving.discard(name)
 
     def claim(self, name: str) -> None:
