@@ -176,7 +176,7 @@ class Exchange:
                 if not self.operation.only_reads(self.shape):
                     return self.write()
                 if self.operation.heavy:
-                    return asyncio.get_running_loop().run_in_executor(None, self.read_aside)
+                    return self.aside()
                 return self.settle(self.operation.run(ctx, self.shape), tx)
         except Exception as error:  # noqa: BLE001
             return self.fail(error)
@@ -293,15 +293,21 @@ class Exchange:
         except Exception as failure:  # noqa: BLE001
             answer.set_result(self.fail(failure))
 
-    def read_aside(self) -> Response:
-        """A heavy reading operation, on a thread of its own."""
+    async def aside(self) -> Response:
+        """A heavy reading operation."""
         try:
-            with self.gateway.store.read() as tx:
-                result = self.operation.run(self.context(tx), self.shape)
-                assert not isinstance(result, Invoke | WaitFor), "a heavy operation answers at once"
-                return self.serialise(result, tx)
+            response, size = await asyncio.get_running_loop().run_in_executor(None, self.read_aside)
         except Exception as error:  # noqa: BLE001
             return self.fail(error)
+        self.observe(response.status, "", size)
+        return response
+
+    def read_aside(self) -> tuple[Response, int]:
+        """On a thread of its own."""
+        with self.gateway.store.read() as tx:
+            result = self.operation.run(self.context(tx), self.shape)
+            assert not isinstance(result, Invoke | WaitFor), "a heavy operation answers at once"
+            return self.answer(result, tx)
 
     # -- effects -----------------------------------------------------------------------------------------------------
 
@@ -352,16 +358,19 @@ class Exchange:
     # -- the answer --------------------------------------------------------------------------------------------------
 
     def serialise(self, result: Any, tx: Tx | None) -> Response:
+        response, size = self.answer(result, tx)
+        self.observe(response.status, "", size)
+        return response
+
+    def answer(self, result: Any, tx: Tx | None) -> tuple[Response, int]:
+        """The response, and the length of its body."""
         response = self.codec.serialise(self.operation.name, result, self.request_id)
         body = response.body
-        if isinstance(body, Body):
-            assert tx is not None, "a body is answered by operations that read"
-            store = self.gateway.store
-            response = streamed(response, [store.open_blob(tx, segment) for segment in body.segments])
-            self.observe(response.status, "", body.length)
-        else:
-            self.observe(response.status, "", len(body))
-        return response
+        if not isinstance(body, Body):
+            return response, len(body)
+        assert tx is not None, "a body is answered by operations that read"
+        store = self.gateway.store
+        return streamed(response, [store.open_blob(tx, segment) for segment in body.segments]), body.length
 
     def fail(self, error: BaseException) -> Response:
         if self.receiver is not None:
