@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,18 @@ def test_the_paginator_meets_every_event(logs, group, stream):
     put(logs, group, stream, *(f"m{number}" for number in range(10)))
     pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group, PaginationConfig={"PageSize": 3})
     assert [event["message"] for page in pages for event in page["events"]] == [f"m{number}" for number in range(10)]
+
+
+def test_searches_beside_each_other(logs, group, stream):
+    """Searches run on threads of their own: hundreds at once, over seconds, all answer the same."""
+    put(logs, group, stream, "needle")
+
+    def search(_turn):
+        found = logs.filter_log_events(logGroupName=group, filterPattern="needle")["events"]
+        return [event["message"] for event in found]
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(found == ["needle"] for found in threads.map(search, range(400)))
 
 
 def test_json_patterns(logs, group, stream):
