@@ -9,14 +9,17 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/Welcome.html
 from collections.abc import Callable
 from typing import Any
 
+from msgspec.structs import replace
+
 from pilvi.core.errors import CloudError, MalformedRequest
 from pilvi.wire import faults
 from pilvi.wire.aws_query import error_fields
 from pilvi.wire.aws_rest import RestXmlCodec
 from pilvi.wire.codec import UNREADABLE, Serialiser
 from pilvi.wire.http import Headers, Response
-from pilvi.wire.model import OperationModel, Ref, Shape
+from pilvi.wire.model import OperationModel, Ref, ServiceModel, Shape
 from pilvi.wire.scalars import Malformed, escape
+from pilvi.wire.validate import Validator
 from pilvi.wire.xmltext import PROLOG, local, parse
 
 NAMESPACE = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
@@ -74,6 +77,10 @@ class S3Codec(RestXmlCodec):
     namespace = NAMESPACE
     millis = True
 
+    def __init__(self, service: ServiceModel, protocol: str) -> None:
+        super().__init__(service, protocol)
+        self._validator = Validator(_bodies_alone(service), lambda _: malformed_xml())
+
     def compile_serialiser(self, operation: OperationModel) -> Serialiser:
         if operation.name == "GetBucketLocation":
             return self._serialise_location
@@ -124,7 +131,7 @@ class S3Codec(RestXmlCodec):
     def malformed(self, error: Exception) -> CloudError:
         """What cannot be read in a body is MalformedXML; in a header or the query string, InvalidArgument."""
         if isinstance(error, MalformedDocument):
-            return faults.named(MalformedRequest, "MalformedXML", 400)(MALFORMED)
+            return malformed_xml()
         return faults.named(MalformedRequest, "InvalidArgument", 400)(str(error))
 
     def headers(self, content_type: str, request_id: str) -> Headers:
@@ -156,6 +163,22 @@ def _partial(serialise: Serialiser) -> Serialiser:
         return response
 
     return serialise_part
+
+
+def malformed_xml() -> CloudError:
+    return faults.named(MalformedRequest, "MalformedXML", 400)(MALFORMED)
+
+
+def _bodies_alone(service: ServiceModel) -> ServiceModel:
+    """The model with the constraints that S3 answers with MalformedXML: what must be in a body.
+
+    For what stands elsewhere, and for values out of range, each operation has codes of its own.
+    """
+    shapes = {}
+    for name, shape in service.shapes.items():
+        required = tuple(member for member in shape.required if not shape.members[member].location)
+        shapes[name] = replace(shape, enum=(), min=None, max=None, pattern="", required=required)
+    return replace(service, shapes=shapes)
 
 
 def host_id(request_id: str) -> str:

@@ -53,13 +53,8 @@ CONSTRAINT = {
     "cognito-idp": "InvalidParameterException",
     "kinesis": "ValidationException",
     "ec2": "InvalidParameterValue",
-    "s3": "MalformedXML",
     "route53": "InvalidInput",
 }
-
-
-# Services that look at values themselves, each in its own words: of the model only the form is held against them.
-OWN_WORDS = frozenset({"s3"})
 
 
 def code_and_status(error: CloudError, service: str, protocol: str) -> tuple[str, int]:

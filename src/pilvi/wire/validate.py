@@ -8,36 +8,37 @@ Every broken one is reported, in the words of AWS's services:
 A function is generated for each operation, which does nothing where the model constrains nothing.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
-
-from pilvi.core.errors import ValidationError
-from pilvi.wire import faults
+from pilvi.core.errors import CloudError, ValidationError
+from pilvi.wire import faults, patterns
 from pilvi.wire.compile import Shapes, Source
 from pilvi.wire.model import OperationModel, Ref, ServiceModel, Shape
 
 Problems = list[str]
+Check = Callable[[Any, str, Problems], None]
 VALUE_CHARACTERS_MAX = 2_048  # of a value quoted in a message
 PROBLEMS_MAX = 100
 
 
 class Validator:
-    """The constraints of one service's operations."""
+    """The constraints of one service's operations.
 
-    def __init__(self, service: ServiceModel) -> None:
-        if service.name in faults.OWN_WORDS:
-            service = _form_of(service)
+    Args:
+        error: makes the error from the list of problems; by default ValidationError, by the service's name for it.
+    """
+
+    def __init__(self, service: ServiceModel, error: Callable[[Problems], CloudError] | None = None) -> None:
         self._service = service
         self._checks = _Checks(service, Source(f"{service.name} constraints"))
-        self._operations: dict[str, Callable[[Any, str, Problems], None] | None] = {}
+        self._operations: dict[str, Check | None] = {}
         code = faults.CONSTRAINT.get(service.name)
-        self._error = faults.named(ValidationError, code, 400) if code else ValidationError
+        kind = faults.named(ValidationError, code, 400) if code else ValidationError
+        self._error = error or (lambda problems: kind(text_of(problems)))
 
     def validate(self, operation: str, shape: Mapping[str, Any]) -> None:
-        """Raises ValidationError (by the service's name for it) with a text that names every broken constraint."""
+        """Raises the service's error with a text that names every broken constraint."""
         if operation not in self._operations:
             self._operations[operation] = self._compile(self._service.operations[operation])
         check = self._operations[operation]
@@ -46,22 +47,13 @@ class Validator:
         problems: Problems = []
         check(shape, "", problems)
         if problems:
-            raise self._error(text_of(problems))
+            raise self._error(problems)
 
-    def _compile(self, operation: OperationModel) -> Callable[[Any, str, Problems], None] | None:
+    def _compile(self, operation: OperationModel) -> Check | None:
         if operation.input is None:
             return None
         name = self._checks.of(operation.input)
         return self._checks.source.function(name) if name else None
-
-
-def _form_of(service: ServiceModel) -> ServiceModel:
-    """The same model without limits on values."""
-    shapes = {
-        name: msgspec.structs.replace(shape, enum=(), min=None, max=None, pattern="")
-        for name, shape in service.shapes.items()
-    }
-    return msgspec.structs.replace(service, shapes=shapes)
 
 
 def text_of(problems: Problems) -> str:
@@ -75,7 +67,7 @@ class _Checks(Shapes):
     def __init__(self, service: ServiceModel, source: Source) -> None:
         super().__init__(service, source, "check")
         self._free: dict[str, bool] = {}
-        source.scope.update({"failed": failed, "missing": missing, "shown": shown, "scalar": scalar_problems})
+        source.scope.update({"failed": failed, "missing": missing})
 
     def of(self, ref: Ref) -> str:
         return "" if self.free(ref.shape) else super().of(ref)
@@ -93,7 +85,13 @@ class _Checks(Shapes):
     def _is_free(self, shape: Shape) -> bool:
         if shape.document or shape.eventstream:
             return True
-        if shape.required or shape.enum or pattern_of(shape) or shape.min is not None or shape.max is not None:
+        if (
+            shape.required
+            or shape.enum
+            or _pattern(shape) is not None
+            or shape.min is not None
+            or shape.max is not None
+        ):
             return False
         inner = [ref.shape for ref in shape.members.values()]
         if shape.type == "list":
@@ -107,7 +105,7 @@ class _Checks(Shapes):
         if name is None:
             name = self._names[ref.shape] = self.source.unused(f"check_{ref.shape}")
             rules = self.source.constant(f"{name}_rules", rules_of(shape))
-            lengths = "value" if shape.type in {"integer", "long", "float", "double"} else "len(value)"
+            lengths = "value" if shape.type in NUMBERS else "len(value)"
             tests = []
             if shape.min is not None:
                 tests.append(f"{lengths} < {shape.min!r}")
@@ -115,8 +113,8 @@ class _Checks(Shapes):
                 tests.append(f"{lengths} > {shape.max!r}")
             if shape.enum:
                 tests.append(f"value not in {self.source.constant(f'{name}_enum', frozenset(shape.enum))}")
-            if pattern := pattern_of(shape):
-                tests.append(f"{self.source.constant(f'{name}_pattern', pattern.fullmatch)}(value) is None")
+            if (matches := _pattern(shape)) is not None:
+                tests.append(f"not {self.source.constant(f'{name}_pattern', matches)}(value)")
             self.source.define(
                 f"def {name}(value, path, problems):\n"
                 f"    if {' or '.join(tests) or 'False'}:\n"
@@ -209,12 +207,16 @@ SCALARS = """    if any([item is not None and {rules}(item) for item in {items}]
         failed(problems, [{words!r} + ": " + {everything!r}], value, path, {secret!r})
 """
 
+NUMBERS = frozenset({"integer", "long", "float", "double"})
+PATTERN = "Member must satisfy regular expression pattern: "
+
 Rules = Callable[[Any], list[str]]
+Rule = tuple[Callable[[Any], bool], str]
 
 
 def rules_of(shape: Shape) -> Rules:
     """A function that names the rules of a shape which a value breaks."""
-    checks = list(_rules(shape))
+    checks = sorted(_rules(shape), key=lambda rule: not rule[1].startswith(PATTERN))  # alone, a pattern comes first
 
     def broken(value: Any) -> list[str]:
         return [text for test, text in checks if not test(value)]
@@ -226,57 +228,29 @@ def all_rules(shape: Shape) -> str:
     return f"[{', '.join(text for _, text in _rules(shape))}]"
 
 
-def _rules(shape: Shape) -> list[tuple[Callable[[Any], bool], str]]:
-    rules: list[tuple[Callable[[Any], bool], str]] = []
+def _rules(shape: Shape) -> list[Rule]:
+    """Tests of a value and what is said when they fail, in the order in which AWS lists the rules of a member."""
+    rules: list[Rule] = []
     low, high = shape.min, shape.max
-    number = shape.type in {"integer", "long", "float", "double"}
+    number = shape.type in NUMBERS
     size: Callable[[Any], float] = (lambda value: value) if number else len
+    words = "value" if number else "length"
     if shape.enum:
-        rules.append(
-            (frozenset(shape.enum).__contains__, f"Member must satisfy enum value set: [{', '.join(shape.enum)}]")
-        )
+        text = f"Member must satisfy enum value set: [{', '.join(shape.enum)}]"
+        rules.append((frozenset(shape.enum).__contains__, text))
     if high is not None:
-        words = "value" if number else "length"
-        rules.append((lambda value: size(value) <= high, f"Member must have {words} less than or equal to {high:.15g}"))
+        text = f"Member must have {words} less than or equal to {high:.15g}"
+        rules.append((lambda value: size(value) <= high, text))
     if low is not None:
-        words = "value" if number else "length"
-        rules.append(
-            (lambda value: size(value) >= low, f"Member must have {words} greater than or equal to {low:.15g}")
-        )
-    if pattern := pattern_of(shape):
-        rules.append((
-            lambda value: pattern.fullmatch(value) is not None,
-            f"Member must satisfy regular expression pattern: {shape.pattern}",
-        ))  # fmt: skip
+        text = f"Member must have {words} greater than or equal to {low:.15g}"
+        rules.append((lambda value: size(value) >= low, text))
+    if (matches := _pattern(shape)) is not None:
+        rules.append((matches, PATTERN + shape.pattern))
     return rules
 
 
-def pattern_of(shape: Shape) -> re.Pattern[str] | None:
-    """A shape's pattern, if it can be had in Python: what Java alone understands is not checked."""
-    if not shape.pattern or shape.type not in {"string", "character"}:
-        return None
-    return _compiled(shape.pattern)
-
-
-POSIX = {
-    r"\p{L}": r"[^\W\d_]",
-    r"\p{N}": r"\d",
-}
-UNICODE_CLASS = re.compile(r"\\[pP]\{?\w+\}?")
-JAVA_CLASSES = {
-    "L": "a-zA-Z\u00aa\u00b5\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02af\u0370-\uffff",
-    "Z": " \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000",
-    "N": "0-9\u00b2\u00b3\u00b9\u00bc-\u00be\u0660-\u0669",
-}
-
-
-def _compiled(pattern: str) -> re.Pattern[str] | None:
-    if UNICODE_CLASS.search(pattern):
-        return None
-    try:
-        return re.compile(pattern, re.DOTALL)
-    except (re.error, OverflowError):
-        return None
+def _pattern(shape: Shape) -> patterns.Matches | None:
+    return patterns.compiled(shape.pattern) if shape.pattern and shape.type in {"string", "character"} else None
 
 
 # --- words ------------------------------------------------------------------------------------------------------------
@@ -305,10 +279,6 @@ def shown(value: Any) -> str:
     else:
         text = str(value)
     return text if len(text) <= VALUE_CHARACTERS_MAX else text[:VALUE_CHARACTERS_MAX] + "..."
-
-
-def scalar_problems(rules: Rules, value: Any) -> bool:
-    return bool(rules(value))
 
 
 def _lower_camel(member: str) -> str:
