@@ -264,7 +264,7 @@ class Cloud:
         return self._clients[service]
 
     def kill(self) -> int:
-        """kill -9; how many processes were there."""
+        """Without a goodbye (kill -9); how many processes were there."""
         processes = set(descendants(self.pid)) | self.processes
         os.kill(self.pid, signal.SIGKILL)
         wait_until(lambda: not alive(processes), "the end of all processes of the killed server")

@@ -18,15 +18,14 @@ ELSEWHERE = re.compile(r"/work/|/root/|\.pyenv|pypi\.org/simple|files\.pythonhos
 
 
 def files() -> list[Path]:
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert listed.returncode == 0, listed.stderr
-    found = [ROOT / name for name in listed.stdout.splitlines()]
+    """All that is written by hand: what git knows or would, else (in a copy without git) what does not look made."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode == 0:
+        found = [ROOT / name for name in listed.stdout.splitlines()]
+    else:
+        made = {".venv", ".cache", "build", "dist", "__pycache__"}
+        found = [path for path in ROOT.rglob("*") if not made & set(path.relative_to(ROOT).parts)]
     return [path for path in found if path.suffix in {".py", ".md", ".toml", ".sh", ""} and path.is_file()]
 
 
