@@ -54,11 +54,12 @@ def matches(secret: str, text: str, signature: str) -> bool:
 
 
 def _resource(request: Request, bucket: str) -> str:
+    # Latin-1 stands for bytes here, as in headers: what is signed is what was sent, whatever text it encodes.
     path = f"/{bucket}{request.path}" if bucket else request.path
     kept = []
     for part in request.query.split("&"):
         name, equals, value = part.partition("=")
         if unquote(name) in SUBRESOURCES:
-            kept.append((unquote(name), f"={unquote(value)}" if equals and value else ""))
+            kept.append((unquote(name), f"={unquote(value, encoding='latin-1')}" if equals and value else ""))
     kept.sort()
     return path + ("?" + "&".join(name + value for name, value in kept) if kept else "")
