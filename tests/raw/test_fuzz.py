@@ -54,12 +54,12 @@ def streams(draw: st.DrawFn) -> bytes:
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(raw=streams(), cuts=st.lists(st.integers(1, 60), max_size=6), patient=st.integers(0, 9))
+@given(raw=streams(), cuts=st.lists(st.integers(1, 60), max_size=6), patient=st.integers(0, 29))
 def test_whatever_is_sent_is_answered_or_closed(server: Running, raw: bytes, cuts: list[int], patient: int) -> None:
     """Every byte that comes back belongs to a well-formed answer, the connection ends, nothing is raised inside."""
     client = server.connect()
     received = b""
-    with contextlib.suppress(ConnectionError):
+    with contextlib.suppress(OSError):
         rest = raw
         for cut in cuts:
             client.sendall(rest[:cut])
@@ -85,7 +85,7 @@ def test_how_a_stream_is_cut_does_not_change_what_it_means(server: Running, raw:
     for pieces in ([raw], [raw[:cut], raw[cut:]]):
         before = len(server.handler.requests)
         client = server.connect()
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(OSError):
             for piece in pieces:
                 client.sendall(piece)
                 server.call(lambda: None)

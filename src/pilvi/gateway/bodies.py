@@ -244,7 +244,7 @@ def receiver_for(request: Request, signed: Signed | None, stage: Stage, plan: St
         raise MissingContentLength("You must provide the Content-Length HTTP header.")
     if length > plan.bytes_max:
         raise too_large(length, plan.bytes_max)
-    if signed is None and payload != aws_chunked.UNSIGNED_TRAILER:
+    if (signed is None or not signed.key) and payload != aws_chunked.UNSIGNED_TRAILER:
         raise as_error(AuthProblem.MISSING, "s3")
     announced = frozenset(filter(None, (name.strip().lower() for name in headers.get("x-amz-trailer", "").split(","))))
     named = {name.removeprefix(_CHECKSUM_TRAILER) for name in announced if name.startswith(_CHECKSUM_TRAILER)}

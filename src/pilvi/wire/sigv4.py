@@ -99,7 +99,11 @@ class Claims(msgspec.Struct, frozen=True):
 
 
 class Signed(msgspec.Struct, frozen=True):
-    """A verified signature: what the signatures of the body's chunks are computed from."""
+    """A verified signature: what the signatures of the body's chunks are computed from.
+
+    Attributes:
+        key: that signs chunks too; empty where the request's kind of signature cannot (version 2).
+    """
 
     key: bytes
     timestamp: str
@@ -212,11 +216,11 @@ def _read_old_query(query: str) -> Claims:
     values = sigv2.query_values(query)
     expires = values.get("Expires", "")
     if not (expires.isascii() and expires.isdigit() and len(expires) <= 12):
-        return Claims(problem=AuthProblem.OLD_EXPIRES, service="s3")
+        return Claims(problem=AuthProblem.OLD_EXPIRES, service="s3", old=True)
     return Claims(
-        values["AWSAccessKeyId"],
+        values.get("AWSAccessKeyId", ""),
         service="s3",
-        signature=values["Signature"],
+        signature=values.get("Signature", ""),
         timestamp=expires,
         token=values.get("x-amz-security-token", ""),
         presigned=True,
@@ -354,24 +358,24 @@ def verify(
     check(claims, request, now_ms, family, service)
     payload = _payload(claims, request, family, staged=staged)
     key = signing_key(secret, claims.date, claims.region, claims.service)
-    path = request.path if family == "s3" else _normal_path(request.path)
-    canonical = _canonical(claims, request, path, payload)
-    text = _string_to_sign(claims, canonical)
-    if not _matches(key, text, claims.signature):
-        other = _recoded(request.path) if family == "s3" else path
-        if other == path or not _matches(
-            key, _string_to_sign(claims, _canonical(claims, request, other, payload)), claims.signature
-        ):
+    s3 = family == "s3"
+    path = request.path if s3 else _normal_path(request.path)
+    text = _string_to_sign(claims, _canonical(claims, request, path, _sorted_query(request.query), payload))
+    if not _matches(key, text, claims.signature):  # most signers encode as they send; what counts is one encoding
+        path = _recoded(path) if s3 else path
+        canonical = _canonical(claims, request, path, _recoded_query(request.query), payload)
+        text = _string_to_sign(claims, canonical)
+        if not _matches(key, text, claims.signature):
             raise as_error(AuthProblem.SIGNATURE, family, *_mismatch_details(claims, text, canonical))
     return Signed(key, claims.timestamp, claims.scope, claims.signature)
 
 
 def _verify_old(claims: Claims, request: Request, secret: str, now_ms: int, family: str) -> Signed:
     """Version 2. It does not cover the body, and cannot sign its chunks."""
-    if claims.problem is not None:
-        raise as_error(claims.problem, family, *claims.details)
     if family != "s3":
         raise as_error(AuthProblem.OLD_KIND, family)
+    if claims.problem is not None:
+        raise as_error(claims.problem, family, *claims.details)
     if claims.presigned:
         ends_ms = int(claims.timestamp) * 1000
         if now_ms > ends_ms:
@@ -468,10 +472,9 @@ def _string_to_sign(claims: Claims, canonical: str) -> str:
     return f"{ALGORITHM}\n{claims.timestamp}\n{claims.date}/{claims.region}/{claims.service}/aws4_request\n{hashed}"
 
 
-def _canonical(claims: Claims, request: Request, path: str, payload: str) -> str:
+def _canonical(claims: Claims, request: Request, path: str, query: str, payload: str) -> str:
     headers = request.headers
     lines = [f"{name}:{_squeezed(headers.get(name, ''))}\n" for name in claims.signed_headers.split(";")]
-    query = _canonical_query(request.query) if request.query else ""
     return f"{request.method}\n{path}\n{query}\n{''.join(lines)}\n{claims.signed_headers}\n{payload}"
 
 
@@ -480,27 +483,29 @@ def _squeezed(value: str) -> str:
     return " ".join(value.split()) if "  " in value or "\t" in value else value
 
 
-def _canonical_query(query: str) -> str:
-    pairs = []
-    for part in query.split("&"):
-        if not part:
-            continue
-        name, _, value = part.partition("=")
-        if name == "X-Amz-Signature":
-            continue
-        if not _AS_SENT.match(part):
-            name, value = _encoded(name), _encoded(value)
-        pairs.append((name, value))
+def _sorted_query(query: str) -> str:
+    """As it was sent, but for the order, and without the signature itself."""
+    if not query:
+        return ""
+    pairs = [part.partition("=") for part in query.split("&") if part and not part.startswith("X-Amz-Signature=")]
     pairs.sort()
-    return "&".join([f"{name}={value}" for name, value in pairs])
+    return "&".join([f"{name}={value}" for name, _, value in pairs])
+
+
+def _recoded_query(query: str) -> str:
+    """Each name and value percent-encoded in the one way that counts, then sorted."""
+    pairs = sorted(
+        (_encoded(name), _encoded(value))
+        for name, _, value in (part.partition("=") for part in query.split("&") if part)
+    )
+    return "&".join([f"{name}={value}" for name, value in pairs if name != "X-Amz-Signature"])
 
 
 @lru_cache(maxsize=1024)
-def _unquoted(text: str) -> str:
+def _unquoted(text: str) -> str:  # credentials and scopes are the same ones again and again
     return unquote(text)
 
 
-@lru_cache(maxsize=1024)
 def _encoded(text: str) -> str:
     """Percent-encoded in the one way that counts for signatures, whichever way it came."""
     return quote(unquote_to_bytes(text.replace("+", " ").encode("latin-1")), safe=_UNRESERVED)
