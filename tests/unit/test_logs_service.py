@@ -287,7 +287,8 @@ def test_a_search_that_looks_at_much_goes_on_with_a_token(cloud, monkeypatch):
     """A search stops after a bounded number of events, without a match, and its token goes on from there."""
     monkeypatch.setattr(limits, "SEARCH_EVENTS_MAX", 3)
     make(cloud)
-    put(cloud, *((cloud.clock.now + number, "no" if number < 7 else "yes") for number in range(8)))
+    for number in range(8):
+        put(cloud, (cloud.clock.now + number, "no" if number < 7 else "yes"))
     pages, token = [], None
     while True:
         options = {"nextToken": token} if token else {}

@@ -5,14 +5,16 @@ a group and are what tokens and event ids are made of. Chunks come ordered by th
 spans more than CHUNK_SPAN_MS_MAX, a reader holds few of them at a time.
 """
 
-import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from pilvi.services.logs import limits
 from pilvi.services.logs.limits import CHUNK_BYTES_MAX, CHUNK_SPAN_MS_MAX, EVENT_OVERHEAD_BYTES
 from pilvi.services.logs.records import Chunk
 
 Line = tuple[int, str]
+Matches = Callable[[str], bool]
 _CHUNK_DIGITS = 10**16
 _TIME_DIGITS = 10**36
 
@@ -58,31 +60,74 @@ def cut(events: Sequence[Line]) -> Iterator[list[Line]]:
         yield piece
 
 
-def ascending(chunks: Iterable[Chunk]) -> Iterator[Event]:
-    """The events of chunks that come in order of their first event."""
+def ascending(chunks: Iterable[Chunk], matches: Matches | None = None) -> Iterator[Event]:
+    """The (matching) events of chunks that come in order of their first event."""
     held: list[Event] = []
     for chunk in chunks:
-        while held and held[0].at_ms < chunk.first_ms:
-            yield heapq.heappop(held)
-        for event in _events(chunk):
-            heapq.heappush(held, event)
-    while held:
-        yield heapq.heappop(held)
+        ready = bisect_left(held, chunk.first_ms, key=_time)
+        yield from held[:ready]
+        del held[:ready]
+        held += _events(chunk, matches)
+        held.sort()
+    yield from held
 
 
-def descending(chunks: Iterable[Chunk]) -> Iterator[Event]:
+def descending(chunks: Iterable[Chunk], matches: Matches | None = None) -> Iterator[Event]:
     """The same backwards, from chunks that come in reverse order of their first event."""
-    held: list[tuple[int, Event]] = []
+    held: list[Event] = []
     for chunk in chunks:
-        safe = position(chunk.first_ms + CHUNK_SPAN_MS_MAX + 1)
-        while held and -held[0][0] >= safe:
-            yield heapq.heappop(held)[1]
-        for event in _events(chunk):
-            heapq.heappush(held, (-event.position, event))
-    while held:
-        yield heapq.heappop(held)[1]
+        ready = bisect_left(held, chunk.first_ms + CHUNK_SPAN_MS_MAX + 1, key=_time)
+        yield from reversed(held[ready:])
+        del held[ready:]
+        held += _events(chunk, matches)
+        held.sort()
+    yield from reversed(held)
 
 
-def _events(chunk: Chunk) -> Iterator[Event]:
-    for place, (at_ms, message) in enumerate(chunk.events):
-        yield Event(at_ms, chunk.chunk_id, place, message, chunk)
+def _time(event: Event) -> int:
+    return event.at_ms
+
+
+def _events(chunk: Chunk, matches: Matches | None) -> list[Event]:
+    number = chunk.chunk_id
+    return [
+        Event(at_ms, number, place, message, chunk)
+        for place, (at_ms, message) in enumerate(chunk.events)
+        if matches is None or matches(message)
+    ]
+
+
+class Bounded:
+    """Chunks for a search from a place on, as many as it may look at in one go.
+
+    Attributes:
+        resume: where the rest begins, once it stopped; what lies beyond is not to be used.
+    """
+
+    def __init__(self, chunks: Iterable[Chunk], begin: int, *, forward: bool) -> None:
+        self.resume: int | None = None
+        self._chunks = chunks
+        self._begin = begin
+        self._forward = forward
+
+    def __iter__(self) -> Iterator[Chunk]:
+        seen = 0
+        for chunk in self._chunks:
+            place = self._place_before(chunk)
+            if place > self._begin if self._forward else place < self._begin:  # others only overlap the beginning
+                if seen >= limits.SEARCH_EVENTS_MAX:
+                    self.resume = place
+                    return
+                seen += len(chunk.events)
+            yield chunk
+
+    def _place_before(self, chunk: Chunk) -> int:
+        """Where every event on this side lies in chunks that came before this one."""
+        if self._forward:
+            return position(chunk.first_ms)
+        return position(chunk.first_ms + CHUNK_SPAN_MS_MAX + 1)
+
+    def is_beyond(self, event: Event) -> bool:
+        if self.resume is None:
+            return False
+        return event.position > self.resume if self._forward else event.position < self.resume

@@ -22,7 +22,7 @@ RETENTION_DAYS: Final = (
 TEST_MESSAGES_MAX: Final = 50
 
 # Ours. A chunk is what one row holds: its span bounds how far a reader must look back, its bytes what it decodes.
-CHUNK_SPAN_MS_MAX: Final = 10_000
+CHUNK_SPAN_MS_MAX: Final = 2_000
 CHUNK_BYTES_MAX: Final = 256 * 1024
 SEARCH_EVENTS_MAX: Final = 100_000  # one FilterLogEvents looks at so many events, then answers with a token
 SWEEP_ROWS_MAX: Final = 500  # one step of a sweep removes so many rows

@@ -11,7 +11,7 @@ from pilvi.core.caller import Check
 from pilvi.core.context import Context
 from pilvi.core.operation import Checks, operation
 from pilvi.services.logs import chunks, limits, patterns, tokens
-from pilvi.services.logs.chunks import Event, position
+from pilvi.services.logs.chunks import Bounded, Event, Matches, position
 from pilvi.services.logs.errors import InvalidParameter, ResourceNotFound
 from pilvi.services.logs.names import find_group, find_stream, group_arn, group_name
 from pilvi.services.logs.records import Chunk, LogGroup, LogStream
@@ -55,7 +55,8 @@ def get_log_events(ctx: Context, req: GetLogEventsRequest) -> GetLogEventsRespon
     def scan(**bounds: Any) -> Iterator[Chunk]:
         return ctx.tx[Chunk].scan(stream.stream_id, **bounds)
 
-    page = list(_page(events(scan, place, start_ms, end_ms), req.get("limit", limits.PAGE_EVENTS_MAX)))
+    found = events(chunks_from(scan, place, start_ms, end_ms), place, start_ms, end_ms)
+    page = list(_page(found, req.get("limit", limits.PAGE_EVENTS_MAX)))
     if place.direction == "b":
         page.reverse()
     forward = page[-1].position if page else _resume(place, "f", start_ms)
@@ -86,20 +87,27 @@ def _resume(place: Place, direction: str, start_ms: int) -> int:
     return max(place.position - 1, 0) if direction == "f" else place.position + 1
 
 
-def events(scan: Scan, place: Place, start_ms: int, end_ms: int) -> Iterator[Event]:
-    """Events of [start_ms, end_ms) from a place on, in its direction."""
+def chunks_from(scan: Scan, place: Place, start_ms: int, end_ms: int) -> Iterator[Chunk]:
+    """Chunks that may hold events of [start_ms, end_ms) from a place on, in its direction."""
     reach = limits.CHUNK_SPAN_MS_MAX
     at_ms = min(chunks.time_of(place.position), FOREVER_MS)
     if place.direction == "f":
-        first = max(start_ms, at_ms)
-        for event in chunks.ascending(scan(start=max(first - reach, 0), end=end_ms)):
+        return scan(start=max(max(start_ms, at_ms) - reach, 0), end=end_ms)
+    return scan(start=max(start_ms - reach, 0), end=min(end_ms, at_ms + 1), reverse=True)
+
+
+def events(
+    found: Iterable[Chunk], place: Place, start_ms: int, end_ms: int, matches: Matches | None = None
+) -> Iterator[Event]:
+    """The (matching) events of [start_ms, end_ms) in these chunks from a place on, in its direction."""
+    if place.direction == "f":
+        for event in chunks.ascending(found, matches):
             if event.at_ms >= end_ms:
                 return
             if event.at_ms >= start_ms and event.position > place.position:
                 yield event
         return
-    last = min(end_ms, at_ms + 1)
-    for event in chunks.descending(scan(start=max(start_ms - reach, 0), end=last, reverse=True)):
+    for event in chunks.descending(found, matches):
         if event.at_ms < start_ms:
             return
         if event.at_ms < end_ms and event.position < place.position:
@@ -140,29 +148,28 @@ def filter_log_events(ctx: Context, req: FilterLogEventsRequest) -> FilterLogEve
     if not forward and req.get("startTime", 0) < HEAD_ONLY_BEFORE_MS:
         raise InvalidParameter("startFromHead can be false only with a startTime on or after 2024-01-01T00:00:00Z.")
     place = _place(req.get("nextToken"), start_ms, end_ms, forward=forward)
-    found = events(_scan_of(ctx, group, req), place, start_ms, end_ms)
-    page, resume = search(found, matches, req.get("limit", limits.PAGE_EVENTS_MAX))
+    wanted = chunks_from(_scan_of(ctx, group, req), place, start_ms, end_ms)
+    looked_at = Bounded(wanted, place.position, forward=place.direction == "f")
+    found = events(looked_at, place, start_ms, end_ms, matches)
+    page, resume = search(found, looked_at, req.get("limit", limits.PAGE_EVENTS_MAX))
     result: FilterLogEventsResponse = {"events": [_filtered(event) for event in page], "searchedLogStreams": []}
     if resume is not None:
         result["nextToken"] = tokens.place_token(place.direction, resume)
     return result
 
 
-def search(found: Iterator[Event], matches: Callable[[str], bool], most: int) -> tuple[list[Event], int | None]:
-    """The matching events of one page, and the position to go on from, if there may be more."""
+def search(found: Iterator[Event], looked_at: Bounded, most: int) -> tuple[list[Event], int | None]:
+    """The events of one page, and the position to go on from, if there may be more."""
     page: list[Event] = []
     size = 0
-    last = 0
-    for count, event in enumerate(found):
-        if len(page) >= most or count >= limits.SEARCH_EVENTS_MAX:
-            return page, last
-        if matches(event.message):
-            size += chunks.weight(event.message)
-            if page and size > limits.PAGE_BYTES_MAX:
-                return page, last
-            page.append(event)
-        last = event.position
-    return page, None
+    for event in found:
+        size += chunks.weight(event.message)
+        if len(page) >= most or (page and size > limits.PAGE_BYTES_MAX):
+            return page, page[-1].position
+        if looked_at.is_beyond(event):
+            break
+        page.append(event)
+    return page, looked_at.resume
 
 
 def _scan_of(ctx: Context, group: LogGroup, req: FilterLogEventsRequest) -> Scan:
