@@ -51,7 +51,7 @@ def test_lines_are_written_without_being_asked(tmp_path: Path, monkeypatch: pyte
         record(observer)
         async with asyncio.timeout(20):
             while not path.exists():
-                await asyncio.sleep(0.001)
+                await asyncio.sleep(0)
         monkeypatch.setattr(observe, "FLUSH_SECONDS", 1000)
         for _ in range(observe.BUFFERED_MAX + 1):
             record(observer)

@@ -17,6 +17,7 @@ KEY = signing_key("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "20130524", "us-ea
 SCOPE = "20130524/us-east-1/s3/aws4_request"
 TIME = "20130524T000000Z"
 CHECKSUM = "x-amz-checksum-crc32c"
+CODES = {"IncompleteBody", "SignatureDoesNotMatch", "InvalidChunkSizeError", "MalformedTrailerError"}
 
 
 def published(seed: str, chunks: tuple[str, str, str], end: bytes) -> tuple[Signed, bytes]:
@@ -82,11 +83,7 @@ def test_no_byte_of_a_signed_body_can_be_changed() -> None:
         damaged = bytearray(body)
         damaged[at] ^= 1
         decoder = AwsChunkedDecoder(SIGNED_TRAILER, 66560, signed, frozenset({CHECKSUM}))
-        assert refused(decoder, bytes(damaged)) in {
-            "SignatureDoesNotMatch",
-            "IncompleteBody",
-            "MalformedTrailerError",
-        }, at
+        assert refused(decoder, bytes(damaged)) in CODES, at
 
 
 def test_chunks_cannot_be_left_out_or_exchanged() -> None:
@@ -206,12 +203,9 @@ def test_a_trailer_needs_its_signature() -> None:
 def test_no_bytes_break_the_decoder(body: bytes, form: str) -> None:
     """Any bytes are content or refused in S3's words."""
     decoder = AwsChunkedDecoder(form, 3, SEED)
+    code = ""
     try:
         decode(decoder, body, 13)
     except CloudError as error:
-        assert error.code in {
-            "IncompleteBody",
-            "SignatureDoesNotMatch",
-            "InvalidChunkSizeError",
-            "MalformedTrailerError",
-        }
+        code = error.code
+    assert code in {"", *CODES}
