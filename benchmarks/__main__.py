@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import crash, functions, objects, proc
+from benchmarks.profiling import profiled
 from benchmarks.servers import KNOWN, Missing, Pilvi, Server
 
 STARTS = 5
@@ -69,10 +70,10 @@ def measure(kind: type[Server], folder: Path, options: argparse.Namespace) -> Fi
                 found |= starts(kind, folder)
         if "s3" in options.parts:
             with reason(found, "put_4k_cpu_us"), kind(folder) as server:
-                s3(server, options.seconds, found)
+                s3(server, options, found)
         if "functions" in options.parts and kind.has_functions:
             with reason(found, "warm_ms"), kind(folder) as server:
-                lambda_(server, options.seconds, found)
+                lambda_(server, options, found)
     except Missing as missing:
         found["start_s"] = str(missing)
     finally:
@@ -96,24 +97,27 @@ def starts(kind: type[Server], folder: Path) -> Figures:
     return {"start_s": statistics.median(times), "memory_mb": statistics.median(sizes)}
 
 
-def s3(server: Server, seconds: int, found: Figures) -> None:
+def s3(server: Server, options: argparse.Namespace, found: Figures) -> None:
     server.client("s3").create_bucket(Bucket=objects.BUCKET)
     for label, size in (("4k", 4_096), ("1m", 1_048_576)):
         for method in ("PUT", "GET"):
             progress(f"{server.name}: {method} {label}")
             name = f"{method.lower()}_{label}"
             with reason(found, f"{name}_cpu_us"):
-                load = objects.measure(server, method, size, seconds, server.folder)
+                load = objects.measure(server, method, size, options.seconds, server.folder)
                 if load.errors:
                     raise Missing(f"{load.errors} of {load.operations} failed")
                 found |= {f"{name}_cpu_us": load.cpu_us, f"{name}_rate": load.rate}
+                if options.profile and isinstance(server, Pilvi):
+                    with profiled(server, name, Path(options.profile), options.seconds):
+                        objects.measure(server, method, size, options.seconds, server.folder)
 
 
-def lambda_(server: Server, seconds: int, found: Figures) -> None:
+def lambda_(server: Server, options: argparse.Namespace, found: Figures) -> None:
     role = functions.prepare(server)
     with reason(found, "warm_ms"):
         progress(f"{server.name}: warm invoke")
-        warm = functions.warm(server, role, seconds)
+        warm = functions.warm(server, role, options.seconds)
         found |= {"warm_ms": warm.median_ms, "warm_p99_ms": warm.p99_ms, "warm_cpu_us": warm.cpu_us}
     for figure, source in (("cold_ms", functions.NOOP), ("cold_boto3_ms", functions.WITH_BOTO3)):
         with reason(found, figure):
@@ -191,6 +195,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--folder", default=None, help="where the servers keep their data meanwhile (default: temporary)"
     )
+    parser.add_argument("--profile", metavar="FOLDER", help="also sample pilvi under each load of S3 with py-spy")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 

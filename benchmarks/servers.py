@@ -55,28 +55,8 @@ class Server:
     @classmethod
     def obtain(cls) -> None:
         """Installs it where it is missing. Raises Missing."""
-        if not cls.package:
-            return
-        home = PEERS / cls.package
-        if not (home / ".installed").exists():
-            print(f"installing {cls.package} ...", file=sys.stderr)
-            steps = [
-                [sys.executable, "-m", "venv", str(home)],
-                [
-                    str(home / "bin/python"),
-                    "-m",
-                    "pip",
-                    "install",
-                    "-q",
-                    "--disable-pip-version-check",
-                    cls.package,
-                    *cls.beside,
-                ],
-            ]
-            for step in steps:
-                if subprocess.run(step, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE).returncode:
-                    raise Missing(f"{cls.package} could not be installed")
-            (home / ".installed").touch()
+        if cls.package:
+            install(cls.package, *cls.beside)
 
     @property
     def host(self) -> str:
@@ -240,6 +220,22 @@ class SeaweedFS(Server):
 
 
 KNOWN: dict[str, type[Server]] = {"pilvi": Pilvi, "ministack": MiniStack, "seaweedfs": SeaweedFS}
+
+
+def install(package: str, *beside: str) -> None:
+    """Into a virtual environment of its own, once. Raises Missing."""
+    home = PEERS / package
+    if (home / ".installed").exists():
+        return
+    print(f"installing {package} ...", file=sys.stderr)
+    steps = [
+        [sys.executable, "-m", "venv", str(home)],
+        [str(home / "bin/python"), "-m", "pip", "install", "-q", "--disable-pip-version-check", package, *beside],
+    ]
+    for step in steps:
+        if subprocess.run(step, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+            raise Missing(f"{package} could not be installed")
+    (home / ".installed").touch()
 
 
 def free_port() -> int:
