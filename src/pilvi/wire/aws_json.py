@@ -116,7 +116,9 @@ class JsonCodec(Codec):
         body = {"__type": self.type_name(code, found), **self.error_members(error, found)}
         response = Response(status, self.headers(self.content_type, request_id), self.encode(body))
         if self.service.query_compatible:
-            response.headers.append(("x-amzn-query-error", query_error(error, code, found)))
+            name = self.modelled.query_code(*found) if found else code
+            kind = "Receiver" if error.fault == "server" else "Sender"
+            response.headers.append(("x-amzn-query-error", f"{name};{kind}"))
         return response
 
     def type_name(self, code: str, found: tuple[str, Shape] | None) -> str:
@@ -153,12 +155,6 @@ class JsonCodec(Codec):
 def message_member(shape: Shape) -> str:
     """How an error's shape spells its message: message or Message."""
     return next((name for name in shape.members if name.lower() in {"message", "errormessage"}), "message")
-
-
-def query_error(error: CloudError, code: str, found: tuple[str, Shape] | None) -> str:
-    """The error as the query protocol named it, for services that once spoke it."""
-    trait = found[1].error if found else None
-    return f"{(trait.code if trait else '') or code};{'Receiver' if error.fault == 'server' else 'Sender'}"
 
 
 def _initial_request(frames: list[Frame]) -> bytes:

@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import msgspec
+from msgspec.structs import replace
 
 from pilvi.core.errors import CloudError, MalformedRequest
 from pilvi.wire import faults, validate
 from pilvi.wire.compile import Source
+from pilvi.wire.compression import plain_body
 from pilvi.wire.events import EventReader, EventWriter
 from pilvi.wire.http import Headers, Request, Response
 from pilvi.wire.model import OperationModel, Ref, ServiceModel, Shape
@@ -63,11 +65,17 @@ class Codec:
         """
         parser = self._parsers.get(match.operation)
         if parser is None:
-            parser = self._parsers[match.operation] = self.compile_parser(self.operation(match.operation))
+            parser = self._parsers[match.operation] = self._parser(self.operation(match.operation))
         try:
             return parser(match, request)
         except UNREADABLE as error:
             raise self.malformed(error) from None
+
+    def _parser(self, operation: OperationModel) -> Parser:
+        parse = self.compile_parser(operation)
+        if operation.requestcompression is None:
+            return parse
+        return lambda match, request: parse(match, replace(request, body=plain_body(request)))
 
     def serialise(self, operation: str, result: dict[str, Any] | None, request_id: str) -> Response:
         """The answer with the operation's output."""

@@ -57,6 +57,29 @@ CONSTRAINT = {
 }
 
 
+# Codes of the query protocol's time that the model of a service no longer tells: shape -> code.
+QUERY_CODES: dict[str, dict[str, str]] = {
+    "sqs": {
+        "QueueDoesNotExist": "AWS.SimpleQueueService.NonExistentQueue",
+        "QueueNameExists": "QueueAlreadyExists",
+        **{
+            name: f"AWS.SimpleQueueService.{name}"
+            for name in (
+                "BatchEntryIdsNotDistinct",
+                "BatchRequestTooLong",
+                "EmptyBatchRequest",
+                "InvalidBatchEntryId",
+                "MessageNotInflight",
+                "PurgeQueueInProgress",
+                "QueueDeletedRecently",
+                "TooManyEntriesInBatchRequest",
+                "UnsupportedOperation",
+            )
+        },
+    },
+}
+
+
 def code_and_status(error: CloudError, service: str, protocol: str) -> tuple[str, int]:
     """How this service, in this protocol, names an error, and the HTTP status it answers with."""
     own = SERVICE_CODES.get((service, error.code))
@@ -85,13 +108,17 @@ class Modelled:
 
     def __init__(self, service: ServiceModel) -> None:
         self._shapes: dict[str, tuple[str, Shape]] = {}
+        self._codes = QUERY_CODES.get(service.name, {})
         errors = {name: shape for name, shape in service.shapes.items() if shape.exception or shape.error}
         for name, shape in errors.items():
             self._shapes[name] = name, shape
         for name, shape in errors.items():
-            if shape.error and shape.error.code:
-                self._shapes[shape.error.code] = name, shape
+            self._shapes[self.query_code(name, shape)] = name, shape
 
     def get(self, code: str) -> tuple[str, Shape] | None:
         """The shape's name and the shape."""
         return self._shapes.get(code)
+
+    def query_code(self, name: str, shape: Shape) -> str:
+        """The code of a shape in the query protocol."""
+        return self._codes.get(name) or (shape.error.code if shape.error else "") or name

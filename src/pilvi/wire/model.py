@@ -101,6 +101,7 @@ class OperationModel(msgspec.Struct, frozen=True, rename="camel", gc=False):
     errors: tuple[Ref, ...] = ()
     deprecated: bool = False
     endpoint: Endpoint = Endpoint()
+    requestcompression: dict[str, Any] | None = None
     http_checksum: HttpChecksum | None = None
 
 

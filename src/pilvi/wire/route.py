@@ -16,6 +16,7 @@ from functools import cache, lru_cache
 from pilvi.core.errors import CloudError, NotBuilt
 from pilvi.wire import faults, forms, model
 from pilvi.wire.codec import Match
+from pilvi.wire.compression import plain_body
 from pilvi.wire.http import Request
 from pilvi.wire.model import Metadata, UnknownService
 from pilvi.wire.resttree import Tree
@@ -153,7 +154,7 @@ def _form(request: Request, query: forms.Pairs) -> dict[str, str]:
     found = dict(query)
     if request.body and request.headers.get("content-type", "").startswith(FORM):
         try:
-            found.update(forms.pairs(request.body.decode()))
+            found.update(forms.pairs(plain_body(request).decode()))
         except (Malformed, UnicodeDecodeError) as error:
             raise _unknown("MalformedInput", 400)(str(error)) from None
     return found
