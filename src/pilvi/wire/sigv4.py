@@ -4,26 +4,23 @@
     canonical        method | path | query, sorted | signed headers and their values | names of them | payload's hash
     signature        HMAC(signing key, string to sign), the key derived from secret, date, region and service
 
-The signature stands in the Authorization header, or in the query of a presigned URL. `read` only takes it apart, so that
-the request can be routed; what is wrong with it is kept in the claims and raised by `verify`, in the words of the
-protocol that the route has found. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
+`read` (in claims) takes apart what the request says, so that it can be routed; `verify` raises what is wrong with it, in
+the words of the protocol that the route has found. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
 """
 
 import hashlib
 import hmac
 import re
-from base64 import b64encode
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Final
-from urllib.parse import quote, unquote, unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 import msgspec
 
 from pilvi.wire import sigv2
 from pilvi.wire.auth_problems import AuthFailure, AuthProblem, Family, as_error
+from pilvi.wire.claims import ALGORITHM, SKEW_MS, Claims, read
 from pilvi.wire.http import Request
 
 __all__ = [
@@ -39,9 +36,6 @@ __all__ = [
     "verify",
 ]
 
-ALGORITHM: Final = "AWS4-HMAC-SHA256"
-SKEW_MS: Final = 15 * 60 * 1000
-EXPIRES_SECONDS_MAX: Final = 604_800
 UNSIGNED: Final = "UNSIGNED-PAYLOAD"
 EMPTY_SHA256: Final = hashlib.sha256(b"").hexdigest()
 STREAMING: Final = frozenset(
@@ -52,50 +46,9 @@ STREAMING: Final = frozenset(
     }
 )
 
-_HEADER: Final = re.compile(
-    r"AWS4-HMAC-SHA256 Credential=([^/,\s]{1,128})/([0-9]{8})/([a-z0-9-]{1,32})/([a-z0-9-]{1,64})/aws4_request, ?"
-    r"SignedHeaders=([a-z0-9;!#$&'*+.^_`|~-]+), ?Signature=([0-9a-f]{64})\Z"
-)
-_TIMESTAMP: Final = re.compile(r"[0-9]{8}T[0-9]{6}Z\Z")
-_REGION: Final = re.compile(r"[a-z0-9-]{1,32}\Z")
-_SERVICE: Final = re.compile(r"[a-z0-9-]{1,64}\Z")
-_NAMES: Final = re.compile(r"[a-z0-9;!#$&'*+.^_`|~-]+\Z")
 _HEX64: Final = re.compile(r"[0-9a-f]{64}\Z")
-_AS_SENT: Final = re.compile(r"[A-Za-z0-9_.~/=&-]*\Z")  # has one encoding only, which it is in
+_AS_SENT: Final = re.compile(r"[A-Za-z0-9_.~/-]*\Z")  # has one encoding only, which it is in
 _UNRESERVED: Final = "-_.~"
-
-
-class Claims(msgspec.Struct, frozen=True):
-    """What a request says about who signed it.
-
-    Attributes:
-        signed_headers: names as they came, joined with ";".
-        timestamp: "20130524T000000Z".
-        expires_seconds: of a presigned URL, else -1.
-        payload: value of x-amz-content-sha256, "" without one.
-        problem: what makes it impossible to verify; `details` say more. `verify` raises it.
-        old: signed with version 2, which S3 alone understands. The timestamp of a presigned URL is then the second, since
-            the Unix epoch, at which it expires.
-    """
-
-    access_key_id: str = ""
-    date: str = ""
-    region: str = ""
-    service: str = ""
-    signed_headers: str = ""
-    signature: str = ""
-    timestamp: str = ""
-    token: str = ""
-    presigned: bool = False
-    expires_seconds: int = -1
-    payload: str = ""
-    problem: AuthProblem | None = None
-    details: tuple[str, ...] = ()
-    old: bool = False
-
-    @property
-    def scope(self) -> str:
-        return f"{self.date}/{self.region}/{self.service}/aws4_request"
 
 
 class Signed(msgspec.Struct, frozen=True):
@@ -118,215 +71,6 @@ def family(service: str, protocol: str) -> Family:
     if protocol == "rest-json":
         return "rest-json"
     return "query" if protocol in ("query", "ec2", "rest-xml") else "json"
-
-
-# -- reading -----------------------------------------------------------------------------------------------------------
-
-
-def read(request: Request) -> Claims | None:
-    """The claims of a request; None when it makes none (anonymous)."""
-    header = request.headers.get("authorization")
-    query = request.query
-    if header is None:
-        if not query:
-            return None
-        if "X-Amz-Algorithm=" in query or "X-Amz-Signature=" in query or "X-Amz-Credential=" in query:
-            return _read_query(request)
-        if "AWSAccessKeyId=" in query and "Signature=" in query:
-            return _read_old_query(query)
-        return None
-    if "X-Amz-Algorithm=" in query:
-        return Claims(problem=AuthProblem.TWO_KINDS, details=(header, "Authorization"))
-    found = _HEADER.match(header)
-    if found is None:
-        return _diagnose(header, request.headers)
-    key, date, region, service, signed, signature = found.groups()
-    headers = request.headers
-    timestamp = headers.get("x-amz-date", "")
-    problem: AuthProblem | None = None
-    details: tuple[str, ...] = ()
-    if not _TIMESTAMP.match(timestamp):
-        timestamp, problem, details = _other_date(timestamp, headers.get("date", ""))
-    return Claims(
-        key,
-        date,
-        region,
-        service,
-        signed,
-        signature,
-        timestamp,
-        headers.get("x-amz-security-token", ""),
-        False,
-        -1,
-        headers.get("x-amz-content-sha256", ""),
-        problem,
-        details,
-    )
-
-
-def _other_date(amz: str, date: str) -> tuple[str, AuthProblem | None, tuple[str, ...]]:
-    """The request's time when X-Amz-Date does not simply tell it."""
-    given = amz or date
-    if not given:
-        return "", AuthProblem.DATE_MISSING, ()
-    if _TIMESTAMP.match(given):
-        return given, None, ()
-    try:
-        moment = parsedate_to_datetime(given)
-    except ValueError:
-        return "", AuthProblem.DATE_MALFORMED, (given,)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ"), None, ()
-
-
-def _diagnose(header: str, headers: Mapping[str, str]) -> Claims:
-    """What is wrong with an Authorization header, in the order in which AWS looks at it."""
-    kind, _, rest = header.partition(" ")
-    if kind == "AWS":
-        return _read_old_header(rest, headers)
-    if kind.startswith("AWS4-ECDSA-P256-SHA256"):
-        return Claims(problem=AuthProblem.ASYMMETRIC, service=_service_in(rest))
-    if kind != ALGORITHM:
-        return Claims(problem=AuthProblem.KIND, details=(header, "Authorization"))
-    hashed = b64encode(hashlib.sha256(header.encode("latin-1")).digest()).decode()
-    service = _service_in(rest)
-    parts: dict[str, str] = {}
-    for part in filter(None, (piece.strip() for piece in rest.split(","))):
-        name, equals, value = part.partition("=")
-        if not equals:
-            return Claims(problem=AuthProblem.PAIR, details=(part, hashed), service=service)
-        parts[name] = value
-    missing = [name for name in ("Credential", "Signature", "SignedHeaders") if not parts.get(name)]
-    if missing:
-        sentences = " ".join(f"Authorization header requires '{name}' parameter." for name in missing)
-        return Claims(problem=AuthProblem.PARTS, details=(sentences, hashed), service=service)
-    problem, details = _credential_problem(parts["Credential"]) or (AuthProblem.SIGNATURE, ())
-    return Claims(
-        access_key_id=parts["Credential"].split("/")[0],
-        service=service,
-        signature=parts["Signature"],
-        problem=problem,
-        details=details,
-    )
-
-
-def _read_old_query(query: str) -> Claims:
-    """The claims of a URL presigned with version 2, whose expiry is a moment."""
-    values = sigv2.query_values(query)
-    expires = values.get("Expires", "")
-    if not (expires.isascii() and expires.isdigit() and len(expires) <= 12):
-        return Claims(problem=AuthProblem.OLD_EXPIRES, service="s3", old=True)
-    return Claims(
-        values.get("AWSAccessKeyId", ""),
-        service="s3",
-        signature=values.get("Signature", ""),
-        timestamp=expires,
-        token=values.get("x-amz-security-token", ""),
-        presigned=True,
-        old=True,
-    )
-
-
-def _read_old_header(credentials: str, headers: Mapping[str, str]) -> Claims:
-    """The claims of a header signed with version 2: `AWS id:signature`."""
-    key, _, signature = credentials.partition(":")
-    timestamp, problem, details = _other_date(headers.get("x-amz-date", ""), headers.get("date", ""))
-    return Claims(
-        key,
-        service="s3",
-        signature=signature,
-        timestamp=timestamp,
-        token=headers.get("x-amz-security-token", ""),
-        problem=problem,
-        details=details,
-        old=True,
-    )
-
-
-def _service_in(text: str) -> str:
-    """The service that a scope in a damaged header names, if one can be made out: it says in whose words to answer."""
-    found = re.search(r"/([a-z0-9-]{1,64})/aws4_request", text)
-    return found[1] if found else ""
-
-
-def _credential_problem(credential: str) -> tuple[AuthProblem, tuple[str, ...]] | None:
-    scope = credential.split("/")
-    if len(scope) != 5 or not scope[0]:
-        return AuthProblem.CREDENTIAL, (credential,)
-    if scope[4] != "aws4_request":
-        return AuthProblem.SCOPE_TERMINATOR, (scope[4],)
-    if not (len(scope[1]) == 8 and scope[1].isascii() and scope[1].isdigit()):
-        return AuthProblem.CREDENTIAL, (credential,)
-    if not _REGION.match(scope[2]):
-        return AuthProblem.SCOPE_REGION, (scope[2],)
-    if not _SERVICE.match(scope[3]):
-        return AuthProblem.CREDENTIAL, (credential,)
-    return None
-
-
-_PARAMETERS: Final = ("X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date")
-
-
-def _read_query(request: Request) -> Claims:
-    """The claims of a presigned URL.
-
-    https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
-    """
-    values: dict[str, str] = {}
-    for part in request.query.split("&"):
-        name, _, value = part.partition("=")
-        if name.startswith("X-Amz-"):
-            values[name if "%" not in name else unquote(name)] = value if "%" not in value else _unquoted(value)
-    credential = values.get("X-Amz-Credential", "")
-    scope = credential.split("/")
-    service = scope[3] if len(scope) == 5 else ""
-    problem, details = _query_problem(values, service)
-    if problem is not None:
-        return Claims(scope[0], service=service, presigned=True, problem=problem, details=details)
-    return Claims(
-        scope[0],
-        scope[1],
-        scope[2],
-        service,
-        values["X-Amz-SignedHeaders"],
-        values["X-Amz-Signature"],
-        values["X-Amz-Date"],
-        values.get("X-Amz-Security-Token", ""),
-        True,
-        int(values.get("X-Amz-Expires", SKEW_MS // 1000)),
-        values.get("X-Amz-Content-Sha256", request.headers.get("x-amz-content-sha256", "")),
-    )
-
-
-def _query_problem(values: dict[str, str], service: str) -> tuple[AuthProblem | None, tuple[str, ...]]:
-    if "X-Amz-Algorithm" in values and values["X-Amz-Algorithm"] != ALGORITHM:
-        return AuthProblem.QUERY_ALGORITHM, (values["X-Amz-Algorithm"],)
-    needed = (*_PARAMETERS, "X-Amz-Expires") if service in ("s3", "") else _PARAMETERS
-    missing = [name for name in needed if not values.get(name)]
-    if missing:
-        return AuthProblem.QUERY_PARTS, (", ".join(f"'{name}'" for name in missing),)
-    found = _credential_problem(values["X-Amz-Credential"])
-    if found is not None:
-        problem, details = found
-        return (AuthProblem.QUERY_CREDENTIAL, details) if problem is AuthProblem.CREDENTIAL else found
-    if not _NAMES.match(values["X-Amz-SignedHeaders"]):
-        return AuthProblem.QUERY_PARTS, ("'X-Amz-SignedHeaders'",)
-    if not _TIMESTAMP.match(values["X-Amz-Date"]):
-        return AuthProblem.QUERY_DATE, (values["X-Amz-Date"],)
-    return _expires_problem(values.get("X-Amz-Expires", "0")), ()
-
-
-def _expires_problem(expires: str) -> AuthProblem | None:
-    digits = expires.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit()) or len(digits) > 18:
-        return AuthProblem.EXPIRES_NO_NUMBER
-    if expires.startswith("-"):
-        return AuthProblem.EXPIRES_NEGATIVE
-    return AuthProblem.EXPIRES_TOO_LONG if int(expires) > EXPIRES_SECONDS_MAX else None
-
-
-# -- verifying ---------------------------------------------------------------------------------------------------------
 
 
 def verify(
@@ -501,11 +245,6 @@ def _recoded_query(query: str) -> str:
     return "&".join([f"{name}={value}" for name, value in pairs if name != "X-Amz-Signature"])
 
 
-@lru_cache(maxsize=1024)
-def _unquoted(text: str) -> str:  # credentials and scopes are the same ones again and again
-    return unquote(text)
-
-
 def _encoded(text: str) -> str:
     """Percent-encoded in the one way that counts for signatures, whichever way it came."""
     return quote(unquote_to_bytes(text.replace("+", " ").encode("latin-1")), safe=_UNRESERVED)
@@ -528,11 +267,7 @@ def _normal_path(path: str) -> str:
                 kept.append(part)
         trailing = "/" if kept and path.endswith(("/", "/.", "/..")) else ""
         path = "/" + "/".join(kept) + trailing
-    return (
-        path
-        if _AS_SENT.match(path) and "=" not in path and "&" not in path
-        else quote(path.encode("latin-1"), safe="/" + _UNRESERVED)
-    )
+    return path if _AS_SENT.match(path) else quote(path.encode("latin-1"), safe="/" + _UNRESERVED)
 
 
 @lru_cache(maxsize=4096)
