@@ -1,12 +1,14 @@
 """What is stored beside the bytes: headers that are shown with them, the owner's metadata, tags, the storage class."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from pilvi.core.errors import NotBuilt
 from pilvi.services.s3.access import refuse
+from pilvi.services.s3.conditions import http_date
 from pilvi.services.s3.errors import AccessControlListNotSupported, InvalidStorageClass, MetadataTooLarge
 from pilvi.services.s3.records import StoredObject, Upload
 from pilvi.services.s3.tags import parse_header
@@ -72,11 +74,21 @@ def attributes(req: Params) -> Attributes:
     refuse(req, UNBUILT)
     check_acl(req)
     return Attributes(
-        headers={word: req[member] for member, word in HEADERS.items() if member in req},
+        headers=_headers(req),
         metadata=metadata(req["Metadata"]) if "Metadata" in req else {},
         tags=parse_header(req["Tagging"]) if "Tagging" in req else {},
         storage_class=storage_class(req["StorageClass"]) if "StorageClass" in req else "",
     )
+
+
+def _headers(req: Params) -> dict[str, str]:
+    headers = {word: req[member] for member, word in HEADERS.items() if member in req}
+    if "aws-chunked" in headers.get("content_encoding", ""):  # how the body came, not what it is
+        codings = [coding.strip() for coding in headers.pop("content_encoding").split(",")]
+        kept = ",".join(coding for coding in codings if coding not in ("aws-chunked", ""))
+        if kept:
+            headers["content_encoding"] = kept
+    return headers
 
 
 def check_acl(req: Params) -> None:
@@ -116,7 +128,8 @@ def shown(found: StoredObject, req: Params) -> dict[str, Any]:
     if not OVERRIDES.isdisjoint(req):
         for member, target in _OVERRIDES.items():
             if member in req:
-                result[target] = req[member]
+                value = req[member]
+                result[target] = http_date(value) if isinstance(value, datetime) else value
     return result
 
 

@@ -32,6 +32,7 @@ from pilvi.services.s3.types import (
     ListBucketsOutput,
     ListBucketsRequest,
 )
+from pilvi.services.s3.uploads import forget_upload
 
 BUCKETS_MAX = 10_000
 """AWS's default quota of general purpose buckets in an account, and the longest page of ListBuckets."""
@@ -96,10 +97,10 @@ def head_bucket(ctx: Context, req: HeadBucketRequest) -> HeadBucketOutput:
 def delete_bucket(ctx: Context, req: DeleteBucketRequest) -> None:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucket.html"""
     bucket = find_bucket(ctx, req)
-    holds_objects = next(ctx.tx[StoredObject].scan(bucket.id, limit=1), None) is not None
-    holds_uploads = next(ctx.tx[Upload].scan(bucket.id, limit=1), None) is not None
-    if holds_objects or holds_uploads:
+    if next(ctx.tx[StoredObject].scan(bucket.id, limit=1), None) is not None:
         raise BucketNotEmpty(fields={"BucketName": bucket.name})
+    for upload in list(ctx.tx[Upload].scan(bucket.id)):  # uploads in progress are no content
+        forget_upload(ctx, upload)
     ctx.tx[BucketTags].delete(bucket.id)
     ctx.tx[BucketNotifications].delete(bucket.id)
     ctx.tx[Bucket].delete(bucket.name)

@@ -25,7 +25,7 @@ from pilvi.services.s3.objects import replace
 from pilvi.services.s3.parts import PARTS_MAX
 from pilvi.services.s3.records import Bucket, Layout, Piece, StoredObject, Upload, UploadedPart
 from pilvi.services.s3.types import CompletedPart, CompleteMultipartUploadOutput, CompleteMultipartUploadRequest
-from pilvi.services.s3.uploads import find_upload, forget_parts
+from pilvi.services.s3.uploads import find_upload, forget_upload
 
 PART_BYTES_MIN = 5 * 1024**2
 
@@ -58,8 +58,7 @@ def complete_multipart_upload(ctx: Context, req: CompleteMultipartUploadRequest)
     made = _object(ctx, upload, parts)
     _check_promises(req, upload, made)
     replace(ctx, present, made)
-    forget_parts(ctx, upload, kept={part.number for part in parts})
-    ctx.tx[Upload].delete(bucket.id, upload.key, upload.id)
+    forget_upload(ctx, upload, kept={part.number for part in parts})
     if bucket.notifies:
         notify(ctx, bucket, "ObjectCreated:CompleteMultipartUpload", made)
     return _answer(ctx, bucket, made)

@@ -31,7 +31,7 @@ def check_read(req: Params, found: StoredObject) -> None:
     else:
         unchanged = "IfModifiedSince" in req and when(found.modified_ms) <= req["IfModifiedSince"]
     if unchanged:
-        raise NotModified(headers={"ETag": f'"{found.etag}"', "Last-Modified": http_date(found.modified_ms)})
+        raise NotModified(headers={"ETag": f'"{found.etag}"', "Last-Modified": http_date(when(found.modified_ms))})
 
 
 def check_source(req: Params, found: StoredObject) -> None:
@@ -81,7 +81,6 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def http_date(ms: int) -> str:
+def http_date(at: datetime) -> str:
     """IMF-fixdate (RFC 9110, section 5.6.7), whatever the locale."""
-    at = when(ms)
     return f"{_DAYS[at.weekday()]}, {at.day:02} {_MONTHS[at.month - 1]} {at:%Y %H:%M:%S} GMT"

@@ -34,11 +34,10 @@ def _check(ctx: Context, req: GetObjectAttributesRequest) -> list[Check]:
 @operation("GetObjectAttributes", reads=True, check=_check, open=True)
 def get_object_attributes(ctx: Context, req: GetObjectAttributesRequest) -> GetObjectAttributesOutput:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html"""
-    wanted = frozenset(req["ObjectAttributes"])
+    asked = req.get("ObjectAttributes", [])
+    wanted = frozenset(asked)
     if not wanted or not wanted <= _KNOWN:
-        raise invalid_argument(
-            "Invalid attribute name specified.", "x-amz-object-attributes", ",".join(req["ObjectAttributes"])
-        )
+        raise invalid_argument("Invalid attribute name specified.", "x-amz-object-attributes", ",".join(asked))
     found = existing_object(ctx, find_bucket(ctx, req), req)
     result: GetObjectAttributesOutput = {"LastModified": when(found.modified_ms)}
     if "ETag" in wanted:

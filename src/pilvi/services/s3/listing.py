@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote_plus
+from urllib.parse import quote
 
 from pilvi.core.caller import Check
 from pilvi.core.context import Context
@@ -167,4 +167,4 @@ def encoded(req: Params, result: dict[str, Any]) -> dict[str, Any]:
 
 
 def _quote(text: str) -> str:
-    return quote_plus(text, safe="/*")
+    return quote(text, safe="/*")

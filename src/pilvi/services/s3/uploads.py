@@ -98,18 +98,18 @@ def abort_multipart_upload(ctx: Context, req: AbortMultipartUploadRequest) -> Ab
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html"""
     bucket = find_bucket(ctx, req)
     upload = find_upload(ctx, bucket, req)
-    forget_parts(ctx, upload)
-    ctx.tx[Upload].delete(bucket.id, upload.key, upload.id)
+    forget_upload(ctx, upload)
     return {}
 
 
-def forget_parts(ctx: Context, upload: Upload, kept: Container[int] = ()) -> None:
-    """Removes the parts of an upload, and lets go of the bytes of all but those `kept`."""
+def forget_upload(ctx: Context, upload: Upload, kept: Container[int] = ()) -> None:
+    """Removes an upload and its parts, and lets go of the bytes of all parts but those `kept`."""
     parts = ctx.tx[UploadedPart]
     for part in list(parts.scan(upload.id)):
         if part.number not in kept:
             release_runs(ctx, part.runs)
         parts.delete(upload.id, part.number)
+    ctx.tx[Upload].delete(upload.bucket, upload.key, upload.id)
 
 
 def _list_check(ctx: Context, req: ListMultipartUploadsRequest) -> Check:
