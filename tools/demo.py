@@ -22,6 +22,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 from rich.console import Console
+from rich.text import Text
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "examples" / "photo_thumbnails"
@@ -55,6 +56,9 @@ def main() -> int:
     cloud = Cloud(folder / "data")
     try:
         show(cloud, package())
+    except BaseException:
+        console.print(cloud.last_words(), style="dim", markup=False)
+        raise
     finally:
         cloud.end()
         shutil.rmtree(folder, ignore_errors=True)
@@ -69,15 +73,15 @@ def show(cloud: "Cloud", code: bytes) -> None:
     """The story, in order."""
     with step("start the cloud") as told:
         told(cloud.up())
-    with step("a role for the function, and two buckets") as told:
+    with step("make a role and two buckets") as told:
         role = make_role(cloud)
         for bucket in ("photos", "thumbnails"):
             cloud.client("s3").create_bucket(Bucket=bucket)
         told("s3://photos, s3://thumbnails")
     with step("deploy the function") as told:
         deploy(cloud, role, code)
-        told(f"{FUNCTION} ({RUNTIME}, Pillow included: {len(code) / 1e6:.1f} MB)")
-    with step("photos -> function: the bucket's notification") as told:
+        told(f"{FUNCTION}: {RUNTIME}, with Pillow {len(code) / 1e6:.1f} MB")
+    with step("let the bucket notify it") as told:
         connect(cloud)
         told("s3:ObjectCreated:*  *.jpg")
     upload(cloud, "astronaut.jpg")
@@ -87,7 +91,7 @@ def show(cloud: "Cloud", code: bytes) -> None:
         told(f"{cloud.kill()} processes gone, no goodbye")
     with step("start it again") as told:
         told(cloud.up())
-    with step("what is still there?") as told:
+    with step("look what is still there") as told:
         told(inventory(cloud))
     upload(cloud, "coffee.jpg")
 
@@ -203,11 +207,12 @@ def show_logs(cloud: "Cloud") -> None:
         told = [str(event["message"]).rstrip() for event in events]
         return told if any(line.startswith("REPORT") for line in told) else None
 
-    with step("its log, read back from CloudWatch Logs") as told:
+    with step("read its log (CloudWatch Logs)") as told:
         found_lines = wait_until(lines, "the function's log lines")
         told(f"/aws/lambda/{FUNCTION}")
     for line in found_lines:
-        console.print("      " + " ".join(line.split()), style="dim", markup=False, soft_wrap=False)
+        text = "      " + " ".join(line.split())
+        console.print(text, style="dim", markup=False, no_wrap=True, overflow="ellipsis")
 
 
 def inventory(cloud: "Cloud") -> str:
@@ -218,7 +223,7 @@ def inventory(cloud: "Cloud") -> str:
     ]
     state = cloud.client("lambda").get_function(FunctionName=FUNCTION)["Configuration"]["State"]
     rules = s3.get_bucket_notification_configuration(Bucket="photos")["LambdaFunctionConfigurations"]
-    return f"{len(objects)} objects, the function ({state}), {len(rules)} notification"
+    return f"{len(objects)} objects, function {state.lower()}, {len(rules)} notification"
 
 
 # -- the cloud, as a process -------------------------------------------------------------------------------------------
@@ -277,6 +282,11 @@ class Cloud:
         self.processes = set()
         return "no process left behind"
 
+    def last_words(self) -> str:
+        """The end of the server's log, for when something went wrong."""
+        log = self.data / "pilvi.log"
+        return "\n".join(log.read_text(errors="replace").splitlines()[-20:]) if log.exists() else ""
+
     def end(self) -> None:
         """Whatever happened: nothing of ours goes on running."""
         for pid in alive(self.processes):
@@ -325,7 +335,8 @@ def step(what: str) -> Iterator[Callable[[str], None]]:
     except BaseException:
         console.print(f"[red]  ✗[/] {what}")
         raise
-    console.print(f"[green]  ✓[/] {what:<46} [cyan]{result}[/]")
+    padding = " " * max(0, 33 - len(Text.from_markup(what)))
+    console.print(f"[green]  ✓[/] {what}{padding} [cyan]{result}[/]")
 
 
 def wait_until(condition: Callable[[], Any], what: str) -> Any:

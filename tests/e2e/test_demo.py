@@ -28,7 +28,7 @@ def test_the_demo_tells_its_story_and_leaves_nothing_behind(home: Home) -> None:
     story += [
         "kill -9",
         "start it again",
-        r"2 objects, the function \(Active\)",
+        "2 objects, function active, 1 notification",
         "upload coffee.jpg",
         "128x85 pixels",
     ]
