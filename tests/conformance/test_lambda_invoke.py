@@ -271,15 +271,15 @@ def test_a_dry_run_runs_nothing(cloud, functions, make):
 
 def test_new_code_and_configuration_run_at_once(functions, make):
     """The first invocation after an update's answer sees the update; published versions keep theirs."""
-    name = make("handler", Code={"ZipFile": handler("import os\ndef handler(e, c): return ['one', os.getenv('X')]")})
+    name = make("handler", Code={"ZipFile": handler("import os\ndef handler(e, c): return ['one', os.getenv('MODE')]")})
     assert invoke(functions, name)["Payload"] == ["one", None]
     functions.publish_version(FunctionName=name)
     functions.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
     functions.update_function_code(
-        FunctionName=name, ZipFile=handler("import os\ndef handler(e, c): return ['two', os.getenv('X')]")
+        FunctionName=name, ZipFile=handler("import os\ndef handler(e, c): return ['two', os.getenv('MODE')]")
     )
     assert invoke(functions, name)["Payload"] == ["two", None]
-    functions.update_function_configuration(FunctionName=name, Environment={"Variables": {"X": "set"}})
+    functions.update_function_configuration(FunctionName=name, Environment={"Variables": {"MODE": "set"}})
     assert invoke(functions, name)["Payload"] == ["two", "set"]
     old = invoke(functions, name, Qualifier="live")
     assert (old["Payload"], old["ExecutedVersion"]) == (["one", None], "1")
