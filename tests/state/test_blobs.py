@@ -291,6 +291,20 @@ def test_a_file_that_lost_its_end_is_noticed(backend):
         read(store, blob)
 
 
+@pytest.mark.parametrize("harm", ["shorten", "remove"])
+def test_a_damaged_file_is_noticed_before_anything_is_sent(backend, harm):
+    """When it is opened."""
+    store = backend.open()
+    blob = store.write(lambda tx: tx.blobs.add(LARGE))
+    path = backend.folder / files(backend.folder)[0]
+    os.truncate(path, len(LARGE) - 1) if harm == "shorten" else path.unlink()
+    with store.read() as tx:
+        opened = store.open_blob(tx, Segment(blob, 0, len(LARGE)))
+    with pytest.raises(BlobDamaged):
+        assert opened.fd
+    opened.close()
+
+
 def test_leftovers_of_a_crash_are_swept(backend):
     """Bodies half received and files without a row go when the folder is opened; files with a row stay."""
     store = backend.open()

@@ -84,10 +84,12 @@ class SqliteBlobs:
     def read(self, blob: int, offset: int = 0, length: int | None = None) -> bytes:
         size, file, data = self._get(blob)
         end = size if length is None else min(offset + length, size)
+        if offset >= end:
+            return b""
         if data is not None:
             return data if end - offset == size else data[offset:end]
         assert file is not None
-        with FileBlob(self._tx.files, file, offset, max(end - offset, 0)) as opened:
+        with FileBlob(self._tx.files, file, offset, end - offset) as opened:
             return opened.read()
 
     def open(self, segment: Segment) -> OpenBlob:
@@ -105,6 +107,8 @@ class SqliteBlobs:
 
     def _insert(self, size: int, crc: int | None, file: str | None, data: bytes | None) -> int:
         blob = self._tx.next_id(SEQUENCE)
+        if data is not None:
+            self._tx.bulk_bytes += len(data)
         self._tx.change(_INSERT, (blob, size, crc, file, data))
         return blob
 
@@ -152,8 +156,14 @@ class FileBlob:
 
     @property
     def fd(self) -> int:
+        """Raises BlobDamaged when the file is gone or too short."""
         if self._fd < 0:
-            self._fd = os.open(self._files.path(self._name), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                self._fd = os.open(self._files.path(self._name), os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                raise BlobDamaged(f"blob file {self._name} is gone") from None
+            if os.fstat(self._fd).st_size < self.offset + self.length:
+                raise BlobDamaged(f"blob file {self._name} is shorter than it was")
         return self._fd
 
     def read(self) -> bytes:

@@ -135,7 +135,7 @@ class BlobFiles:
         with self._lock:
             self._commits += 1
             for name in claimed:
-                del self._standing[name]
+                self._standing.pop(name, None)
             for name in doomed:
                 self._doomed[name] = self._last_doom = self._commits
         if self._last_doom == self._commits:

@@ -16,7 +16,7 @@ from pilvi.state.connection import Session, open_checkpointer
 
 log = logging.getLogger("pilvi.state")
 
-ROWS_MAX = 2_000  # changed since the last checkpoint; a changed row is two to three pages of the log
+PAGES_MAX = 4_096  # of the log since the last checkpoint
 SWEEP_SECONDS = 3_600.0  # between two sweeps
 
 
@@ -29,7 +29,7 @@ class Janitor:
         self._session = open_checkpointer(database)
         # Closing any descriptor of the file drops SQLite's locks on it (POSIX): this one stays open to the end.
         self._file = os.open(database, os.O_RDONLY | os.O_CLOEXEC)
-        self._rows = 0
+        self._pages = 0
         self._copying = False
         self._rest = False
         self._wanted = threading.Event()
@@ -42,14 +42,14 @@ class Janitor:
     def wake(self) -> None:
         self._wanted.set()
 
-    def written(self, writer: Session, rows: int) -> None:
-        """Called by the writer after each commit, with how many rows it changed."""
-        self._rows += rows
+    def written(self, writer: Session, pages: int) -> None:
+        """Called by the writer after each commit, with about how many pages the log grew."""
+        self._pages += pages
         if self._rest:
             self._rest = False
             _checkpoint(writer)
-        elif self._rows >= ROWS_MAX and not self._copying:
-            self._rows = 0
+        elif self._pages >= PAGES_MAX and not self._copying:
+            self._pages = 0
             self._copying = True
             self._wanted.set()
 

@@ -91,13 +91,14 @@ class SqliteStore:
             NewerData: a newer pilvi wrote it.
             UnusableData: it is not pilvi's, or damaged.
         """
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        disk = disk or Disk()
+        _make(folder, disk)
         layouts: dict[type[Record], Layout[Any]] = {record: Layout(record) for record in records}
         layouts.setdefault(OutboxEntry, Layout(OutboxEntry))
         lock = FolderLock(folder)
         try:
             writer = _open_database(folder / FILE, layouts.values())
-            files = BlobFiles(folder, disk or Disk())
+            files = BlobFiles(folder, disk)
             return cls(writer, folder / FILE, layouts, files, lock, clock, deliver or tell)
         except BaseException:
             lock.release()
@@ -147,8 +148,8 @@ class SqliteStore:
         self._janitor.close()
         self._lock.release()
 
-    def _written(self, rows: int) -> None:
-        self._janitor.written(self._session, rows)
+    def _written(self, pages: int) -> None:
+        self._janitor.written(self._session, pages)
 
     def _attempt(self, guarded: bool) -> Attempt:
         return Attempt(self._session, self._layouts, self._files, self._sequences, self._clock, guarded=guarded)
@@ -172,7 +173,15 @@ def tell(answers: Iterable[Delivered]) -> None:
             log.exception("an answer could not be handed over")
 
 
+def _make(folder: Path, disk: Disk) -> None:
+    """The folder, and those above it that are missing; each durably known to its parent."""
+    if not folder.exists():
+        _make(folder.parent, disk)
+        disk.make_folder(folder)
+
+
 def _open_database(path: Path, layouts: Iterable[Layout[Any]]) -> Session:
+    path.touch(mode=0o600)
     try:
         session = open_writer(path, check_format)
     except sqlite3.DatabaseError as error:
@@ -185,7 +194,6 @@ def _open_database(path: Path, layouts: Iterable[Layout[Any]]) -> Session:
     except BaseException:
         session.close()
         raise
-    path.chmod(0o600)
     return session
 
 

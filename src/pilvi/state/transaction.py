@@ -42,9 +42,10 @@ class Transaction:
     Attributes:
         execute: runs a statement that yields at most one row.
         change: runs a statement that changes something.
+        bulk_bytes: of blobs that it stored in the database.
     """
 
-    __slots__ = ("_blobs", "_layouts", "_scans", "_session", "change", "execute", "files")
+    __slots__ = ("_blobs", "_layouts", "_scans", "_session", "bulk_bytes", "change", "execute", "files")
     _session: Session
 
     def __init__(self, layouts: Layouts, files: BlobFiles) -> None:
@@ -52,6 +53,7 @@ class Transaction:
         self._scans: list[sqlite3.Cursor] | None = None
         self._blobs: SqliteBlobs | None = None
         self.files = files
+        self.bulk_bytes = 0
         self.execute: Execute = over
         self.change: Execute = over
 

@@ -7,6 +7,7 @@
 While a commit waits for the disk, the next attempts gather: the busier the store, the more of them share the wait.
 """
 
+import contextlib
 import errno
 import logging
 import sqlite3
@@ -16,7 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 from pilvi.core.errors import ServiceUnavailable
-from pilvi.state.connection import Session
+from pilvi.state.connection import PAGE_BYTES, Session
 from pilvi.state.errors import Conflict
 from pilvi.state.store import Attempt as Work
 from pilvi.state.store import Done
@@ -56,7 +57,7 @@ class Writer:
         Args:
             begin: makes an attempt; told whether the batch already holds changes that it must not undo.
             committed: told, before anyone is answered, which blob files got their row and which lost it.
-            written: told, after everyone was answered, how many rows changed.
+            written: told, after everyone was answered, about how many pages the log grew.
             announce: told the topics of a commit, through `deliver`, after the answers.
         """
         self._session = session
@@ -134,7 +135,7 @@ class Writer:
             except Exception:
                 log.exception("answers could not be delivered")
         if batch.changed:
-            self._written(batch.rows)
+            self._written(batch.pages)
 
 
 class Batch:
@@ -152,8 +153,10 @@ class Batch:
         self._start()
 
     @property
-    def rows(self) -> int:
-        return self._connection.total_changes - self._rows_before
+    def pages(self) -> int:
+        """About how many pages of the log it took: a changed row is two to three, of which some coincide."""
+        rows = self._connection.total_changes - self._rows_before
+        return rows * 2 + sum(attempt.bulk_bytes for attempt in self._kept) // PAGE_BYTES
 
     @property
     def topics(self) -> list[str]:
@@ -183,7 +186,7 @@ class Batch:
         if self._failure is None:
             try:
                 self._execute("COMMIT")
-            except sqlite3.Error as error:
+            except Exception as error:  # noqa: BLE001 - the writer lives on, whatever it is
                 self._fail(error)
         if self._failure is not None:
             self.answers = [(job, None, _unavailable(self._failure)) for job, _, _ in self.answers]
@@ -215,7 +218,7 @@ class Batch:
     def _undo(self, attempt: Attempt) -> None:
         try:
             attempt.undo()
-        except sqlite3.Error as error:
+        except Exception as error:  # noqa: BLE001 - the writer lives on, whatever it is
             self._fail(error)
         else:
             if not self._connection.in_transaction:  # SQLite gave up the whole of it: a full disk, an I/O error
@@ -224,7 +227,8 @@ class Batch:
     def _fail(self, error: BaseException) -> None:
         log.error("a transaction of %d attempts failed: %s", len(self.answers), error)
         if self._connection.in_transaction:
-            self._execute("ROLLBACK")
+            with contextlib.suppress(sqlite3.Error):  # then the next batch cannot begin, and says so
+                self._execute("ROLLBACK")
         for attempt in self._kept:
             attempt.forget()
         self._kept = []
