@@ -338,6 +338,11 @@ class RestJsonCodec(RestCodec, JsonCodec):
         super().__init__(service, protocol)
         self.content_type = "application/json"
 
+    def output_type(self, operation: OperationModel, shape: Shape) -> str:
+        if self.service.name == "lambda" and operation.name == "Invoke":
+            return self.content_type  # what a function answers is JSON
+        return super().output_type(operation, shape)
+
     def read_body(self, operation: OperationModel, shape: Shape) -> Callable[[bytes], dict[str, Any]]:
         inner = Shape(members={name: ref for name, ref in shape.members.items() if self._in_body(ref)})
         name = self.source.unused(f"read_body_{operation.name}")

@@ -34,7 +34,7 @@ class Request(msgspec.Struct):
 
 
 class Response(msgspec.Struct):
-    """One HTTP response. The edge adds Date, Content-Length, Connection and the request ids.
+    """One HTTP response. The edge adds Date, Content-Length and Connection.
 
     Attributes:
         body: bytes, or a Body of blob segments that the edge opens and streams.
