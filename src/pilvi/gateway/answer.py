@@ -67,6 +67,13 @@ class Streamed(Response):
     def size(self) -> int:
         return sum(len(blob.data) if blob.data is not None else blob.length for blob in self.segments)
 
+    def inline(self, bytes_max: int) -> bytes | None:
+        """The whole body, when it is one segment in memory and small."""
+        if len(self.segments) != 1:
+            return None
+        data = self.segments[0].data
+        return data if data is not None and len(data) <= bytes_max else None
+
     def close(self) -> None:
         segments, self.segments = self.segments, ()
         for blob in segments:

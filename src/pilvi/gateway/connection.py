@@ -352,10 +352,14 @@ class Connection(asyncio.Protocol):
     def _write(self, response: Response, method: str) -> None:
         server = self._server
         self.phase = SEND
-        if isinstance(response, Streamed):
-            self._stream(response, method)
-            return
         body = response.body
+        if isinstance(response, Streamed):
+            inline = response.inline(SMALL_BYTES)
+            if inline is None:
+                self._stream(response, method)
+                return
+            body = inline
+            response.close()
         assert isinstance(body, bytes), "blobs are opened before they come here"
         size = len(body) if response.length is None else response.length
         head = answer.head_bytes(response, size, server.common, self._connection_line())

@@ -275,6 +275,7 @@ def _others(
             "Date must be in ISO-8601 'basic format'. Got '{0}'. See http://en.wikipedia.org/wiki/ISO_8601"
         ),
         _P.HOST_UNSIGNED: mismatch("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."),
+        _P.HEADERS_UNSIGNED: mismatch("'{0}' must be a 'SignedHeader' in the AWS Authorization."),
         _P.QUERY_PARTS: lacking(
             "AWS query-string parameters must include {0}. Re-examine the query-string parameters."
         ),

@@ -24,6 +24,7 @@ from pilvi.wire.http import Request
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
 SKEW_MS: Final = 15 * 60 * 1000
 EXPIRES_SECONDS_MAX: Final = 604_800
+REMEMBERED_LENGTH_MAX: Final = 256  # of a value whose decoding is remembered: strangers send them
 
 _HEADER: Final = re.compile(
     r"AWS4-HMAC-SHA256 Credential=([^/,\s]{1,128})/([0-9]{8})/([a-z0-9-]{1,32})/([a-z0-9-]{1,64})/aws4_request, ?"
@@ -118,11 +119,10 @@ def _other_date(amz: str, date: str) -> tuple[str, AuthProblem | None, tuple[str
         return given, None, ()
     try:
         moment = parsedate_to_datetime(given)
-    except ValueError:
+        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return "", AuthProblem.DATE_MALFORMED, (given,)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ"), None, ()
+    return moment.strftime("%Y%m%dT%H%M%SZ"), None, ()
 
 
 def _diagnose(header: str, headers: Mapping[str, str]) -> Claims:
@@ -222,10 +222,10 @@ def _read_query(request: Request) -> Claims:
     for part in request.query.split("&"):
         name, _, value = part.partition("=")
         if name.startswith("X-Amz-"):
-            values[name if "%" not in name else unquote(name)] = value if "%" not in value else _unquoted(value)
+            values[name if "%" not in name else unquote(name)] = _decoded(value)
     credential = values.get("X-Amz-Credential", "")
     scope = credential.split("/")
-    service = scope[3] if len(scope) == 5 else ""
+    service = scope[3] if len(scope) == 5 and _SERVICE.match(scope[3]) else ""
     problem, details = _query_problem(values, service)
     if problem is not None:
         return Claims(scope[0], service=service, presigned=True, problem=problem, details=details)
@@ -271,6 +271,12 @@ def _expires_problem(expires: str) -> AuthProblem | None:
     return AuthProblem.EXPIRES_TOO_LONG if int(expires) > EXPIRES_SECONDS_MAX else None
 
 
+def _decoded(text: str) -> str:
+    if "%" not in text:
+        return text
+    return _remembered(text) if len(text) <= REMEMBERED_LENGTH_MAX else unquote(text)
+
+
 @lru_cache(maxsize=1024)
-def _unquoted(text: str) -> str:  # credentials and scopes are the same ones again and again
+def _remembered(text: str) -> str:  # credentials and scopes are the same ones again and again
     return unquote(text)

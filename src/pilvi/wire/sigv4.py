@@ -128,7 +128,7 @@ def _verify_old(claims: Claims, request: Request, secret: str, now_ms: int, fami
     else:
         _check_time(claims, now_ms, family)
         moment = "" if "x-amz-date" in request.headers else request.headers.get("date", "")
-    text = sigv2.string_to_sign(request, request.label, moment)
+    text = sigv2.string_to_sign(request, request.label, moment, claims.token if claims.presigned else "")
     if not sigv2.matches(secret, text, claims.signature):
         details = (claims.access_key_id, text, text.encode("latin-1").hex(" "), claims.signature)
         raise as_error(AuthProblem.SIGNATURE, family, *details)
@@ -155,8 +155,6 @@ def _check_headers(claims: Claims, request: Request, family: str) -> None:
     names = claims.signed_headers.split(";")
     if "host" not in names:
         raise as_error(AuthProblem.HOST_UNSIGNED, family, "host")
-    if family != "s3":
-        return
     unsigned = [
         name
         for name in request.headers
