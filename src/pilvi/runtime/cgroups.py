@@ -133,7 +133,7 @@ def _is_v2(folder: Path) -> bool:
 
 
 def _own_groups(text: str) -> dict[str, str]:
-    """controller ("" for version 2) -> our path in its hierarchy."""
+    """Controller ("" for version 2) -> our path in its hierarchy."""
     groups: dict[str, str] = {}
     for line in text.splitlines():
         _, controllers, path = line.split(":", 2)

@@ -67,7 +67,12 @@ class Channel(asyncio.Protocol):
             return
         kind, length, memory_kb = _HEAD.unpack_from(buffer)
         end = _HEAD.size + length
-        if kind not in _ENDINGS or (kind in _BEFORE_READY) == self._ready or length > ANSWER_BYTES_MAX or len(buffer) > end:
+        if (
+            kind not in _ENDINGS
+            or (kind in _BEFORE_READY) == self._ready
+            or length > ANSWER_BYTES_MAX
+            or len(buffer) > end
+        ):
             self._break()
             return
         if len(buffer) < end:
@@ -77,7 +82,7 @@ class Channel(asyncio.Protocol):
         self._ready = True
         self._answered(Answer(_ENDINGS[kind], buffer[_HEAD.size :], memory_kb))
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self._transport = None
         self._broken()
 

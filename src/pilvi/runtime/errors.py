@@ -32,3 +32,9 @@ class ServiceException(CloudError):
     code = "ServiceException"
     status = 500
     fault = "server"
+
+
+class InvalidRequestContent(CloudError):
+    """The client context is not what it should be."""
+
+    code = "InvalidRequestContentException"

@@ -116,7 +116,7 @@ def _write(zipped: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path, left: 
     target.parent.mkdir(parents=True, exist_ok=True)
     mode = 0o755 if entry.external_attr >> 16 & 0o111 else 0o644
     written = 0
-    with zipped.open(entry) as source, open(target, "wb", opener=_opener(mode)) as file:  # noqa: PTH123 - Path.open has no opener
+    with zipped.open(entry) as source, open(target, "wb", opener=_opener(mode)) as file:
         while data := source.read(_COPY_BYTES):  # counted, not believed: the directory may lie about sizes
             written += len(data)
             if written > left:

@@ -16,7 +16,7 @@ from pilvi.runtime.channel import Channel, Output
 from pilvi.runtime.errors import InvalidRuntime, ServiceException
 from pilvi.runtime.package import Packages
 from pilvi.runtime.worker import sandbox
-from pilvi.runtime.zygotes import ForkOrder, Forked, Settings, Zygote, ZygoteFailed
+from pilvi.runtime.zygotes import Forked, ForkOrder, Settings, Zygote, ZygoteFailed
 
 FetchCode = Callable[[int], bytes]
 OnSocket = Callable[[socket.socket], Awaitable[asyncio.Server]]
@@ -153,7 +153,9 @@ class ProcessBackend:
         return self._used - 1
 
     def _url(self, variables: Mapping[str, str]) -> str:
-        return self._endpoint if variables["AWS_ENDPOINT_URL"] == environment.ENDPOINT else variables["AWS_ENDPOINT_URL"]
+        return (
+            self._endpoint if variables["AWS_ENDPOINT_URL"] == environment.ENDPOINT else variables["AWS_ENDPOINT_URL"]
+        )
 
     # -- zygotes -----------------------------------------------------------------------------------------------------
 
@@ -277,12 +279,10 @@ class ProcessWorker:
         self.pid = forked.pid
         ours.setblocking(False)
         await self._loop.create_connection(lambda: self._channel, sock=ours)
-        runtime_api, *endpoint = forked.sockets or [None]
-        if runtime_api is not None:
+        if forked.sockets:
+            runtime_api, endpoint = forked.sockets
             runtime_api.close()
-        for listening in endpoint:
-            if listening is not None:
-                self._server = await self.backend.serve_endpoint(listening)
+            self._server = await self.backend.serve_endpoint(endpoint)
         if not self.alive:  # it ended meanwhile
             self._close()
 
@@ -314,7 +314,7 @@ class ProcessWorker:
         watch.add(self.number, self.pid, self.spec.memory_mb << 20, self._too_large)
         timer = self._loop.call_later(timeout_seconds, self._timed_out)
         try:
-            answer = await waiting
+            answer: Answer = await waiting
         except asyncio.CancelledError:
             self.kill()
             raise

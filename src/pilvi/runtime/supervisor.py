@@ -6,6 +6,7 @@ makes room; else the invocation waits for its turn.
 """
 
 import asyncio
+import base64
 import contextlib
 import secrets
 import socket
@@ -23,7 +24,7 @@ from pilvi.core.effects import FunctionSpec, Invocation, Outcome
 from pilvi.core.errors import ServiceUnavailable
 from pilvi.runtime import environment, memory, outcomes
 from pilvi.runtime.backend import Answer, Backend, Ending, Event, Worker
-from pilvi.runtime.errors import TooManyRequests
+from pilvi.runtime.errors import InvalidRequestContent, TooManyRequests
 from pilvi.runtime.logs import Log
 from pilvi.runtime.processes import ProcessBackend
 
@@ -127,17 +128,20 @@ class Runtime:
         """
         if self._running >= self._concurrency:
             raise TooManyRequests("Rate Exceeded.", fields={"Reason": "ConcurrentInvocationLimitExceeded"})
+        client_context = _client_context(invocation.client_context)
         self._running += 1
         try:
             try:
                 sandboxed, is_new = await self._pool.acquire(invocation.spec, invocation.request_id)
             except InitFailed as failed:
                 return self._init_failed(invocation, failed)
-            return await self._run(invocation, sandboxed, sandboxed.init_ms if is_new else None)
+            return await self._run(invocation, sandboxed, sandboxed.init_ms if is_new else None, client_context)
         finally:
             self._running -= 1
 
-    async def _run(self, invocation: Invocation, sandboxed: Sandboxed, init_ms: float | None) -> Outcome:
+    async def _run(
+        self, invocation: Invocation, sandboxed: Sandboxed, init_ms: float | None, client_context: str
+    ) -> Outcome:
         spec, log = invocation.spec, sandboxed.log
         log.begin(want_tail=invocation.want_tail)
         log.line(f"START RequestId: {invocation.request_id} Version: {spec.version}")
@@ -148,7 +152,7 @@ class Runtime:
             deadline_ms=now_ms + spec.timeout_seconds * 1000,
             arn=spec.arn,
             trace_id=_trace_id(now_ms),
-            client_context=invocation.client_context,
+            client_context=client_context,
         )
         started = time.perf_counter()  # the loop's own time has whole milliseconds
         try:
@@ -374,9 +378,7 @@ class Pool:
         return False
 
 
-def _outcome(
-    invocation: Invocation, answer: Answer, duration_ms: float, init_ms: float | None, log: Log
-) -> Outcome:
+def _outcome(invocation: Invocation, answer: Answer, duration_ms: float, init_ms: float | None, log: Log) -> Outcome:
     """Closes the invocation's log and says how it ended."""
     spec, request_id = invocation.spec, invocation.request_id
     memory_mb = min(spec.memory_mb, answer.memory_kb >> 10)
@@ -407,6 +409,14 @@ def _log_init(log: Log, answer: Answer, init_ms: float, phase: str, request_id: 
     log.end_line()
     log.line("\t".join(parts))
     log.flush()
+
+
+def _client_context(header: str) -> str:
+    """JSON text from the header's base64."""
+    try:
+        return base64.b64decode(header, validate=True).decode() if header else ""
+    except ValueError:
+        raise InvalidRequestContent("Client context must be a valid Base64-encoded JSON object.") from None
 
 
 def _trace_id(now_ms: int) -> str:

@@ -125,7 +125,7 @@ class Zygote:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             start_new_session=True,
-            env={"PATH": os.defpath, "LANG": "en_US.UTF-8", "TZ": ":UTC"},
+            env={"PATH": os.defpath, "LANG": "en_US.UTF-8", "TZ": ":UTC", "AWS_EC2_METADATA_DISABLED": "true"},
         )
 
     async def fork(self, order: ForkOrder, fds: Sequence[int], ended: Callable[[int], None]) -> Forked:

@@ -21,7 +21,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, Final, TextIO
 
-from . import marshal
+from . import marshal, warm
 from .context import LambdaContext
 from .errors import INNER_NEWLINE, Fault, log_text, report
 
@@ -43,7 +43,7 @@ _LOG_FORMAT: Final = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_i
 Handler = Callable[[Any, LambdaContext], Any]
 
 
-class _Stop(Exception):  # noqa: N818 - not an error
+class _Stop(Exception):
     """The server closed the channel: this worker is no longer needed."""
 
 
@@ -134,18 +134,14 @@ def _find(handler_name: str) -> Handler:
             f"Bad handler '{handler_name}': not enough values to unpack (expected 2, got 1)",
         )
     if module_name.split(".")[0] in sys.builtin_module_names:
-        raise Fault(
-            "Runtime.BuiltInModuleConflict", f"Cannot use built-in module {module_name} as a handler module"
-        )
+        raise Fault("Runtime.BuiltInModuleConflict", f"Cannot use built-in module {module_name} as a handler module")
     try:
         module = importlib.import_module(module_name.replace("/", "."))
     except ImportError as error:
         raise Fault("Runtime.ImportModuleError", f"Unable to import module '{module_name}': {error}") from None
     except SyntaxError as error:
         trace = [f'  File "{error.filename}" Line {error.lineno}\n    {error.text}']
-        raise Fault(
-            "Runtime.UserCodeSyntaxError", f"Syntax error in module '{module_name}': {error}", trace
-        ) from None
+        raise Fault("Runtime.UserCodeSyntaxError", f"Syntax error in module '{module_name}': {error}", trace) from None
     try:
         found: Handler = getattr(module, name)
     except AttributeError:
@@ -209,17 +205,18 @@ def _prepare(paths: list[str], preloaded: list[str]) -> None:
     """What a process has to forget after a fork, and what AWS sets up before the handler is imported."""
     time.tzset()
     sys.path[:0] = paths
-    sys.stdout = sys.__stdout__ = _stream(1)  # type: ignore[misc]  # the zygote's were made for something else
-    sys.stderr = sys.__stderr__ = _stream(2)  # type: ignore[misc]
+    sys.stdout = sys.__stdout__ = _stream(1)  # type: ignore[misc,assignment]  # the zygote's were made for another file
+    sys.stderr = sys.__stderr__ = _stream(2)  # type: ignore[misc,assignment]
     tempfile = sys.modules.get("tempfile")
     if tempfile is not None:
         tempfile._name_sequence = None  # type: ignore[attr-defined]  # noqa: SLF001 - it tells forks apart by pid: ours are all 1
     _prefer_own(paths, set(preloaded))
+    warm.forget(dict(os.environ))
     _set_up_logging()
 
 
 def _stream(fd: int) -> TextIO:
-    return open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: PTH123, SIM115
+    return open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
 def _prefer_own(paths: list[str], preloaded: set[str]) -> None:
