@@ -309,3 +309,20 @@ def test_a_flood_of_slow_clients_is_swept() -> None:
         wait_until(lambda: server.server.connections == 200, "they are all connected", every_s=0.001)
         assert ask(server, GET).reply().status == 200
         wait_until(lambda: server.server.connections == 0, "all are closed")
+
+
+def test_streaming_bodies_count_as_held_up_to_what_they_hold() -> None:
+    """A large upload takes a bounded share of the memory for bodies; when that is spent, the next is told to slow down."""
+    limits = Limits(bodies_bytes=100_000, streaming_bytes=60_000)
+    with running(limits=limits) as server:
+        first = ask(server, put("/tap", 500_000) + b"x" * 400_000)
+        wait_until(lambda: len(server.handler.tap.got) == 400_000, "most of it is there")
+        assert server.server.bodies_bytes == 60_000
+        assert server.call(lambda: server.server.in_flight) == 1
+        second = ask(server, put("/tap", 500_000) + b"x" * 400_000)
+        reply = second.reply()
+        assert (reply.status, reply.headers["x-error"]) == (503, "SlowDown")
+        assert server.handler.aborted == 1
+        first.client.sendall(b"x" * 100_000)
+        assert first.reply().status == 200
+        wait_until(lambda: server.server.bodies_bytes == 0, "all is let go")

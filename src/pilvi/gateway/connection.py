@@ -251,20 +251,29 @@ class Connection(asyncio.Protocol):
 
     def _collect(self, plan: Plan, piece: bytes) -> bool:
         """Keeps a piece of a bounded body; False when it is refused."""
-        server = self._server
         self._pieces.append(piece)
-        self._held += len(piece)
-        server.bodies_bytes += len(piece)
+        if not self._hold(len(piece)):
+            return False
         if self._held > plan.bytes_max:
             self._reject(answer.BodyTooLarge("The request's body is too large."))
             return False
-        if server.bodies_bytes > server.limits.bodies_bytes:
-            self._reject(answer.SlowDown("Please reduce your request rate."))
-            return False
         return True
+
+    def _hold(self, size: int) -> bool:
+        """Counts what is held in memory; False when it is too much, and refused."""
+        server = self._server
+        self._held += size
+        server.bodies_bytes += size
+        if server.bodies_bytes <= server.limits.bodies_bytes:
+            return True
+        self._reject(answer.SlowDown("Please reduce your request rate."))
+        return False
 
     def _stream_in(self, receiver: Receives, piece: bytes) -> bool:
         """Hands on a piece of a streaming body; False when it was refused, and answered."""
+        uncounted = self._server.limits.streaming_bytes - self._held
+        if uncounted > 0 and not self._hold(min(len(piece), uncounted)):
+            return False
         if not receiver.feed(piece, self._resume_reading):
             self._pause_reading()
         if receiver.failed:
@@ -448,6 +457,7 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, response: Response) -> None:
         """Answers what is not a request, and closes."""
+        self._server.refused += 1
         self._head = None
         self._kept = False
         self._remaining = -1
@@ -495,6 +505,10 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     # -- what the server calls ---------------------------------------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        return BODY <= self.phase <= SEND
 
     def check(self, now: float) -> None:
         """Whether a deadline has passed, by the sweep."""

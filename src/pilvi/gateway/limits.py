@@ -17,7 +17,8 @@ class Limits(msgspec.Struct, frozen=True):
         uri_bytes: path and query as they come, percent-encoded.
         header_count: header lines of a request.
         connections: open at once; one more is answered 503 and closed.
-        bodies_bytes: bodies collected in memory, over all connections; above it the client is told to slow down.
+        bodies_bytes: of bodies held in memory, over all connections; above it the client is told to slow down.
+        streaming_bytes: what a streaming body holds in memory at most, before it is in its file: counted as held.
         pipelined_bytes: what a client may send ahead while its request is answered, before we stop reading.
         drain_bytes: an unwanted body up to this long is read and dropped to keep the connection.
         linger_seconds: how long a closing connection still reads, so that the client sees the answer and not a reset.
@@ -34,7 +35,8 @@ class Limits(msgspec.Struct, frozen=True):
     uri_bytes: int = 16 * 1024
     header_count: int = 100
     connections: int = 10_000
-    bodies_bytes: int = 512 * 1024 * 1024
+    bodies_bytes: int = 1024 * 1024 * 1024
+    streaming_bytes: int = 768 * 1024
     pipelined_bytes: int = 64 * 1024
     drain_bytes: int = 1024 * 1024
     linger_seconds: float = 2.0

@@ -26,7 +26,8 @@ class Server:
         now: the loop's time at the last sweep.
         tick: seconds between the last two sweeps.
         common: header lines of every response.
-        bodies_bytes: of all bodies collected in memory now.
+        bodies_bytes: of all bodies held in memory now.
+        refused: connections and bytes that were no request, since the start.
     """
 
     def __init__(self, handler: Handler, limits: Limits = DEFAULT) -> None:
@@ -37,6 +38,7 @@ class Server:
         self.tick = 0.0
         self.common = ""
         self.bodies_bytes = 0
+        self.refused = 0
         self.stopping = False
         self._connections: set[Connection] = set()
         self._listeners: list[asyncio.Server] = []
@@ -48,6 +50,11 @@ class Server:
         return len(self._connections)
 
     @property
+    def in_flight(self) -> int:
+        """Requests that have begun and are not answered to the end."""
+        return sum(connection.busy for connection in self._connections)
+
+    @property
     def full(self) -> bool:
         return len(self._connections) > self.limits.connections
 
@@ -57,7 +64,9 @@ class Server:
         Raises:
             OSError: it is taken, or not ours.
         """
-        listener = await self.loop.create_server(self._connect, host, port, ssl=tls, backlog=BACKLOG)
+        listener = await self.loop.create_server(
+            self._connect, host, port, ssl=tls, backlog=BACKLOG, ssl_handshake_timeout=self._handshake_seconds(tls)
+        )
         self._listeners.append(listener)
         name = listener.sockets[0].getsockname()
         return name[0], name[1]
@@ -70,9 +79,13 @@ class Server:
         """Serves a socket that already listens, wherever it was made. Closing the result ends that alone."""
         listening.setblocking(False)
         if listening.family == socket.AF_UNIX:
-            listener = await self.loop.create_unix_server(self._connect, sock=listening, ssl=tls)
+            listener = await self.loop.create_unix_server(
+                self._connect, sock=listening, ssl=tls, ssl_handshake_timeout=self._handshake_seconds(tls)
+            )
         else:
-            listener = await self.loop.create_server(self._connect, sock=listening, ssl=tls)
+            listener = await self.loop.create_server(
+                self._connect, sock=listening, ssl=tls, ssl_handshake_timeout=self._handshake_seconds(tls)
+            )
         self._listeners.append(listener)
         return listener
 
@@ -114,6 +127,9 @@ class Server:
         self._connections.discard(connection)
         if not self._connections and self._empty is not None and not self._empty.done():
             self._empty.set_result(None)
+
+    def _handshake_seconds(self, tls: ssl.SSLContext | None) -> float | None:
+        return None if tls is None else self.limits.head_seconds
 
     def _connect(self) -> Connection:
         return Connection(self)
