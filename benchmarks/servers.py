@@ -83,6 +83,7 @@ class Server:
         while not self._answers():
             if self._process.poll() is not None or time.perf_counter() - began > START_SECONDS_MAX:
                 tail = (self.folder / "server.log").read_text(errors="replace")[-2000:]
+                self.stop()
                 raise Missing(f"{self.name} did not start: {tail}")
             time.sleep(0.001)
         seconds = time.perf_counter() - began
