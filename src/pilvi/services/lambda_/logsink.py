@@ -4,6 +4,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html
 """
 
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import Any
 
 from pilvi.core.caller import Caller
@@ -38,7 +39,7 @@ class LogSink:
         """
         try:
             writer = ctx.acting_as(self._session(ctx, spec), region=spec.region)
-            for batch in batches(sorted(lines, key=lambda line: line[0])):
+            for batch in batches(sorted(lines, key=itemgetter(0))):
                 _put(writer, spec.log_group, stream, batch)
         except CloudError as error:
             self._sessions.pop((spec.role_arn, spec.name), None)
@@ -57,12 +58,17 @@ class LogSink:
         return known
 
 
-def batches(lines: Iterable[Line]) -> Iterable[list[Line]]:
+def batches(lines: list[Line]) -> Iterable[list[Line]]:
     """Cuts lines into what one PutLogEvents takes; a message that is too long is cut as well."""
+    texts = [text for _, text in lines]
+    whole = EVENT_OVERHEAD_BYTES * len(lines) + _bytes("".join(texts))
+    if whole <= BATCH_BYTES_MAX and len(lines) <= BATCH_EVENTS_MAX and all(texts):
+        yield lines
+        return
     batch: list[Line] = []
     size = 0
-    for at, whole in lines:
-        text = _bounded(whole)
+    for at, printed in lines:
+        text = _bounded(printed)
         weight = _bytes(text) + EVENT_OVERHEAD_BYTES
         if batch and (len(batch) == BATCH_EVENTS_MAX or size + weight > BATCH_BYTES_MAX):
             yield batch

@@ -46,8 +46,16 @@ def weight(message: str) -> int:
     return EVENT_OVERHEAD_BYTES + (len(message) if message.isascii() else len(message.encode()))
 
 
+def weights(events: Sequence[Line]) -> int:
+    """The sum of `weight` over a batch."""
+    return EVENT_OVERHEAD_BYTES * len(events) + len("".join([message for _, message in events]).encode())
+
+
 def cut(events: Sequence[Line]) -> Iterator[list[Line]]:
     """Splits ordered events into chunks."""
+    if events[-1][0] - events[0][0] <= CHUNK_SPAN_MS_MAX and weights(events) <= CHUNK_BYTES_MAX:
+        yield list(events)
+        return
     piece: list[Line] = []
     size = 0
     for event in events:

@@ -3,7 +3,7 @@
 https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
 """
 
-from itertools import pairwise
+from bisect import bisect_left, bisect_right
 
 import msgspec
 
@@ -45,10 +45,11 @@ def check_batch(events: list[Line]) -> None:
     Raises:
         InvalidParameter: too large, or not in chronological order.
     """
-    size = sum(chunks.weight(message) for _, message in events)
+    size = chunks.weights(events)
     if size > limits.BATCH_BYTES_MAX:
         raise InvalidParameter(f"Upload too large: {size} bytes exceeds limit of {limits.BATCH_BYTES_MAX}")
-    if any(later[0] < earlier[0] for earlier, later in pairwise(events)):
+    times = [at for at, _ in events]
+    if times != sorted(times):
         raise InvalidParameter("Log events in a single PutLogEvents request must be in chronological order.")
 
 
@@ -62,16 +63,20 @@ def _check_span(accepted: list[Line]) -> None:
 def rejections(events: list[Line], now_ms: int, retention_days: int) -> RejectedLogEventsInfo:
     """Which events of an ordered batch are too old, past the group's retention, or too new."""
     found: RejectedLogEventsInfo = {}
-    too_old = sum(at < now_ms - limits.PAST_MS_MAX for at, _ in events)
-    expired = sum(at < now_ms - retention_days * limits.DAY_MS for at, _ in events) if retention_days else 0
-    too_new = sum(at > now_ms + limits.FUTURE_MS_MAX for at, _ in events)
+    too_old = bisect_left(events, now_ms - limits.PAST_MS_MAX, key=_time)
+    expired = bisect_left(events, now_ms - retention_days * limits.DAY_MS, key=_time) if retention_days else 0
+    too_new = bisect_right(events, now_ms + limits.FUTURE_MS_MAX, key=_time)
     if too_old:
         found["tooOldLogEventEndIndex"] = too_old
     if expired:
         found["expiredLogEventEndIndex"] = expired
-    if too_new:
-        found["tooNewLogEventStartIndex"] = len(events) - too_new
+    if too_new < len(events):
+        found["tooNewLogEventStartIndex"] = too_new
     return found
+
+
+def _time(event: Line) -> int:
+    return event[0]
 
 
 def _append(ctx: Context, group: LogGroup, stream: LogStream, events: list[Line]) -> int:
@@ -99,7 +104,7 @@ def _append(ctx: Context, group: LogGroup, stream: LogStream, events: list[Line]
             last_ingestion_ms=ctx.now_ms,
         )
     )
-    resize(ctx, group.group_id, sum(chunks.weight(message) for _, message in events))
+    resize(ctx, group.group_id, chunks.weights(events))
     return number
 
 

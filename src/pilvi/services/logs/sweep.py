@@ -101,7 +101,7 @@ def _remove(ctx: Context, group_id: int, rows: Iterable[Chunk]) -> int:
     for chunk in gone:
         ctx.tx[Chunk].delete(chunk.stream_id, chunk.first_ms, chunk.chunk_id)
     if gone:
-        resize(ctx, group_id, -sum(chunks.weight(message) for chunk in gone for _, message in chunk.events))
+        resize(ctx, group_id, -sum(chunks.weights(chunk.events) for chunk in gone))
     return len(gone)
 
 
