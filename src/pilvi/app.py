@@ -118,10 +118,18 @@ class Cloud:
         deliveries = [delivery for service in self.services.values() for delivery in service.deliveries]
         most = {delivery.topic: config.function_concurrency for delivery in deliveries}
         self.worker = Worker(self.store, deliveries, self.context, self.runtime.invoke, self.clock, concurrency=most)
+        self._watch_server()
         self._watch_events()
         self.endpoint = ""
         self._sink = logsink.LogSink()
         self._lines: list[tuple[FunctionSpec, str, list[tuple[int, str]]]] = []
+
+    def _watch_server(self) -> None:
+        server, gauge = self.server, self.observer.gauge
+        gauge("pilvi_connections", "Open connections.", lambda: server.connections)
+        gauge("pilvi_requests_in_flight", "Requests begun and not answered to the end.", lambda: server.in_flight)
+        gauge("pilvi_bodies_bytes", "Bodies of requests held in memory.", lambda: server.bodies_bytes)
+        gauge("pilvi_requests_refused", "What came and was no request, since the start.", lambda: server.refused)
 
     def _watch_events(self) -> None:
         worker, gauge = self.worker, self.observer.gauge
