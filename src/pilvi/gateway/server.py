@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import resource
 import socket
 import ssl
 import time
@@ -64,6 +65,7 @@ class Server:
         Raises:
             OSError: it is taken, or not ours.
         """
+        _make_room(self.limits.connections)
         listener = await self.loop.create_server(
             self._connect, host, port, ssl=tls, backlog=BACKLOG, ssl_handshake_timeout=self._handshake_seconds(tls)
         )
@@ -144,3 +146,13 @@ class Server:
             connection.check(now)
         again = self._connections or self._timer is None
         self._timer = self.loop.call_later(self.limits.sweep_seconds, self._sweep) if again else None
+
+
+def _make_room(connections: int) -> None:
+    """Raises the soft limit of open files, often 1,024, as far as so many connections and their files may need."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * connections + 1024
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
