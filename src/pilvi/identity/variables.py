@@ -11,7 +11,7 @@ from pilvi.identity.patterns import Token, tokens
 Values = Mapping[str, str | list[str]]
 
 _VARIABLE = re.compile(r"\$\{([^{}]*)\}")
-_WITH_DEFAULT = re.compile(r"\s*(.*?)\s*(?:,\s*'(.*)'\s*)?", re.DOTALL)
+_DEFAULT = re.compile(r",\s*'(.*)'\Z", re.DOTALL)
 _ESCAPES = frozenset("*?$")
 
 # A template is tokens and variables: (key in lower case, default or None) stands where a value is to be put.
@@ -32,8 +32,7 @@ class Template:
             if name in _ESCAPES:
                 self.parts.append([("", name)])
             else:
-                key, default = _WITH_DEFAULT.fullmatch(name).groups()  # type: ignore[union-attr]
-                self.parts.append((key.lower(), default))
+                self.parts.append(_variable(name.strip()))
             place = found.end()
         self._text(text[place:], wildcards=wildcards)
         self.constant: tuple[Token, ...] | None = None
@@ -61,6 +60,14 @@ class Template:
                 else:
                     filled.append((kind, text))
         return tuple(filled)
+
+
+def _variable(text: str) -> Variable:
+    """`aws:PrincipalTag/team, 'none'` as key and default. The key ends where the first default could begin."""
+    found = _DEFAULT.search(text) if text.endswith("'") else None
+    if found is None:
+        return text.lower(), None
+    return text[: found.start()].rstrip().lower(), found[1]
 
 
 def plain(pattern: tuple[Token, ...]) -> str | None:

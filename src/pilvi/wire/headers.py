@@ -13,7 +13,8 @@ from pilvi.wire.model import Ref, ServiceModel, Shape
 from pilvi.wire.scalars import Malformed
 
 CONTROL = re.compile("[\x00-\x1f\x7f]")
-LIST_ITEM = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^",]*))\s*(?:,|$)')
+# Nothing here is ever given back (possessive): a header made to be hard costs no more than its length.
+LIST_ITEM = re.compile(r'\s*+(?:"((?:[^"\\]|\\.)*+)"\s*+|([^",]*+))(?:,|\Z)', re.DOTALL)
 
 
 def reader(ref: Ref, shape: Shape, timestamp: str) -> str:
