@@ -15,14 +15,17 @@ from pilvi.wire.http import Request
 
 SUBRESOURCES: Final = frozenset(
     {
-        "accelerate", "acl", "analytics", "cors", "defaultObjectAcl", "delete", "encryption", "inventory",
-        "intelligent-tiering", "lifecycle", "location", "logging", "metrics", "notification", "object-lock",
-        "ownershipControls", "partNumber", "policy", "policyStatus", "publicAccessBlock", "replication", "requestPayment",
-        "response-cache-control", "response-content-disposition", "response-content-encoding", "response-content-language",
-        "response-content-type", "response-expires", "restore", "retention", "legal-hold", "select", "select-type",
-        "tagging", "torrent", "uploadId", "uploads", "versionId", "versioning", "versions", "website",
+        "abac", "accelerate", "acl", "analytics", "annotation", "annotationName", "attributes", "cors", "defaultObjectAcl",
+        "delete", "encryption", "inventory", "intelligent-tiering", "lifecycle", "location", "logging",
+        "metadataAnnotationTable", "metadataConfiguration", "metadataInventoryTable", "metadataJournalTable",
+        "metadataTable", "metrics", "notification", "object-lock", "ownershipControls", "partNumber", "policy",
+        "policyStatus", "publicAccessBlock", "renameObject", "replication", "requestPayment", "response-cache-control",
+        "response-content-disposition", "response-content-encoding", "response-content-language", "response-content-type",
+        "response-expires", "restore", "retention", "legal-hold", "select", "select-type", "session", "tagging", "torrent",
+        "uploadId", "uploads", "versionId", "versioning", "versions", "website",
     }
 )  # fmt: skip
+"""What the signature covers of the query: at least all that makes a request another operation."""
 
 
 def query_values(query: str) -> dict[str, str]:
@@ -34,15 +37,19 @@ def query_values(query: str) -> dict[str, str]:
     return found
 
 
-def string_to_sign(request: Request, bucket: str, moment: str) -> str:
+def string_to_sign(request: Request, bucket: str, moment: str, token: str = "") -> str:
     """What the signature covers.
 
     Args:
         bucket: of a virtual-host request, "" when it stands in the path.
         moment: the Date header, "" when X-Amz-Date replaces it, or the Expires parameter of a presigned URL.
+        token: the session token in the query of a presigned URL, which is signed as the header would be.
     """
     headers = request.headers
-    amz = "".join(f"{name}:{headers[name].strip()}\n" for name in sorted(headers) if name.startswith("x-amz-"))
+    covered = {name: value.strip() for name, value in headers.items() if name.startswith("x-amz-")}
+    if token:
+        covered["x-amz-security-token"] = token
+    amz = "".join(f"{name}:{covered[name]}\n" for name in sorted(covered))
     head = f"{request.method}\n{headers.get('content-md5', '')}\n{headers.get('content-type', '')}\n{moment}\n"
     return f"{head}{amz}{_resource(request, bucket)}"
 
@@ -56,10 +63,13 @@ def matches(secret: str, text: str, signature: str) -> bool:
 def _resource(request: Request, bucket: str) -> str:
     # Latin-1 stands for bytes here, as in headers: what is signed is what was sent, whatever text it encodes.
     path = f"/{bucket}{request.path}" if bucket else request.path
-    kept = []
-    for part in request.query.split("&"):
-        name, equals, value = part.partition("=")
-        if unquote(name) in SUBRESOURCES:
-            kept.append((unquote(name), f"={unquote(value, encoding='latin-1')}" if equals and value else ""))
-    kept.sort()
-    return path + ("?" + "&".join(name + value for name, value in kept) if kept else "")
+    sent = [part.partition("=") for part in request.query.split("&")]
+    kept = sorted((name, value) for raw, _, value in sent if (name := unquote(raw)) in SUBRESOURCES)
+    text = _joined([(name, unquote(value, encoding="latin-1")) for name, value in kept])
+    if sum(part.partition("=")[0] in SUBRESOURCES for part in text.split("&")) > len(kept):
+        text = _joined(kept)  # decoded, a value would pass for another subresource
+    return f"{path}?{text}" if kept else path
+
+
+def _joined(pairs: list[tuple[str, str]]) -> str:
+    return "&".join([f"{name}={value}" if value else name for name, value in pairs])
