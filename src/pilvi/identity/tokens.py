@@ -54,7 +54,7 @@ class Tokens:
         claims = msgspec.structs.replace(caller, access_key_id=access_key_id, session_expires_ms=expires_ms)
         body = zlib.compress(msgspec.json.encode(claims), 9)
         head = bytes((_FORMAT, self._current))
-        token = urlsafe_b64encode(head + self._mac(self._current, body) + body).decode().rstrip("=")
+        token = _text(head + self._mac(self._current, body) + body)
         return SessionCredentials(access_key_id, self._secret(self._current, access_key_id), token, expires_ms)
 
     def open(self, access_key_id: str, token: str) -> tuple[Caller, str]:
@@ -75,6 +75,8 @@ class Tokens:
             raw = urlsafe_b64decode(token + "=" * (-len(token) % 4))
         except ValueError:
             raise BadToken("not base64") from None
+        if _text(raw) != token:
+            raise BadToken("written in another way than ours")
         start = _HEAD_BYTES + _MAC_BYTES
         if len(raw) <= start or raw[0] != _FORMAT or raw[1] not in self._signing:
             raise BadToken("not of our form")
@@ -89,6 +91,10 @@ class Tokens:
 
     def _secret(self, version: int, access_key_id: str) -> str:
         return b64encode(hmac.digest(self._secrets[version], access_key_id.encode(), "sha256")).decode()[:40]
+
+
+def _text(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def _derive(master: bytes, purpose: bytes) -> bytes:
