@@ -10,7 +10,7 @@ import random
 import string
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pilvi import services
 from pilvi.core import caller as callers
@@ -110,7 +110,7 @@ class Harness:
         records = [record for service in services.discover().values() for record in service.records]
         self.store = SqliteStore.open(folder, [*records, OutboxEntry], clock=self.clock)
 
-    def __enter__(self) -> Harness:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
