@@ -7,12 +7,14 @@ import os
 import socket
 import struct
 import subprocess
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from pilvi.runtime.worker import linux
 from pilvi.runtime.worker import zygote as protocol
 
 START_SECONDS_MAX = 60.0
@@ -84,6 +86,7 @@ class Zygote:
         self.settings = settings
         self.layers: dict[str, str] = {}
         self.version = ""
+        self.pid = 0
         self.alive = False
         self._loop = asyncio.get_running_loop()
         self._control: socket.socket | None = None
@@ -98,6 +101,7 @@ class Zygote:
         Raises:
             ZygoteFailed: with the reason.
         """
+        linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)  # the launcher's child stays below us, as `ps` and `status` see it
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
@@ -212,6 +216,7 @@ class Zygote:
         elif "ready" in message:
             self.layers = message["ready"]
             self.version = message["version"]
+            self.pid = pid
             self._ready.set_result(None)
         elif "failed" in message and not self._ready.done():
             self._ready.set_exception(ZygoteFailed(message["failed"]))
@@ -233,6 +238,9 @@ class Zygote:
             self._control.close()
             self._control = None
         self.alive = False
+        if self.pid:
+            threading.Thread(target=_reap, args=(self.pid,), daemon=True).start()
+            self.pid = 0
         if not self._ready.done():
             self._ready.set_exception(ZygoteFailed("it ended while it started"))
             self._ready.exception()
@@ -244,6 +252,11 @@ class Zygote:
         ends, self._ends = self._ends, {}
         for ended in ends.values():
             ended(-9)
+
+
+def _reap(pid: int) -> None:
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)
 
 
 def _beside(ancillary: list[tuple[int, int, bytes]]) -> tuple[int, list[int]]:

@@ -207,9 +207,9 @@ def _prepare(paths: list[str], preloaded: list[str]) -> None:
     sys.path[:0] = paths
     sys.stdout = sys.__stdout__ = _stream(1)  # type: ignore[misc,assignment]  # the zygote's were made for another file
     sys.stderr = sys.__stderr__ = _stream(2)  # type: ignore[misc,assignment]
-    tempfile = sys.modules.get("tempfile")
+    tempfile: Any = sys.modules.get("tempfile")
     if tempfile is not None:
-        tempfile._name_sequence = None  # type: ignore[attr-defined]  # noqa: SLF001 - it tells forks apart by pid: ours are all 1
+        tempfile._name_sequence = None  # noqa: SLF001 - it tells forks apart by pid: ours are all 1
     _prefer_own(paths, set(preloaded))
     warm.forget(dict(os.environ))
     _set_up_logging()
@@ -235,7 +235,7 @@ def _prefer_own(paths: list[str], preloaded: set[str]) -> None:
 
 def _set_up_logging() -> None:
     """A root handler in AWS's format, as functions expect to find it."""
-    logging.Formatter.converter = time.gmtime  # type: ignore[assignment]  # a function too: AWS's runtime does the same
+    logging.Formatter.converter = time.gmtime  # a function too: AWS's runtime does the same
     handler = _LogHandler()
     handler.setFormatter(logging.Formatter(_LOG_FORMAT, "%Y-%m-%dT%H:%M:%S"))
     handler.addFilter(_with_request_id)

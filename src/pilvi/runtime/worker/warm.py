@@ -6,6 +6,7 @@ read, and leaves behind a default session in which nothing yet depends on creden
 """
 
 import contextlib
+import importlib
 import sys
 from typing import Any, Final
 
@@ -28,8 +29,7 @@ _CONFIGURES: Final = frozenset(
 def clients(services: list[str]) -> None:
     """Reads and compiles what clients of these services need. Nothing happens where boto3 is not installed."""
     with contextlib.suppress(ImportError):
-        import boto3  # type: ignore[import-untyped,unused-ignore]  # noqa: PLC0415 - the interpreter may not find it
-
+        boto3: Any = importlib.import_module("boto3")
         with contextlib.suppress(Exception):  # another botocore inside: functions start slower, and run
             _share(_read(boto3, services))
             _share_rules()
@@ -49,8 +49,7 @@ def _read(boto3: Any, services: list[str]) -> dict[Any, Any]:
 
 def _share(known: dict[Any, Any]) -> None:
     """Loaders without a search path of their own begin with what is known."""
-    from botocore import session as sessions  # noqa: PLC0415
-
+    sessions: Any = importlib.import_module("botocore.session")
     make = sessions.create_loader
 
     def create_loader(search_path_string: str | None = None) -> Any:
@@ -64,8 +63,7 @@ def _share(known: dict[Any, Any]) -> None:
 
 def _share_rules() -> None:
     """Endpoint rules are parsed once for all clients of a service. What is made of them never changes."""
-    from botocore import endpoint_provider  # noqa: PLC0415
-
+    endpoint_provider: Any = importlib.import_module("botocore.endpoint_provider")
     parse = endpoint_provider.RuleSet
     parsed: dict[tuple[tuple[str, int], ...], Any] = {}
     kept: list[Any] = []  # so that no other object gets the same id
@@ -91,6 +89,6 @@ def _default_session(boto3: Any) -> None:
 
 def forget(environment: dict[str, str]) -> None:
     """In a worker: a function that configures boto3 through these variables gets a session made under them."""
-    boto3 = sys.modules.get("boto3")
+    boto3: Any = sys.modules.get("boto3")
     if boto3 is not None and not _CONFIGURES.isdisjoint(environment):
         boto3.DEFAULT_SESSION = None
