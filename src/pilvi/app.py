@@ -36,7 +36,7 @@ from pilvi.runtime.supervisor import Runtime
 from pilvi.services.iam import seed
 from pilvi.services.iam.records import ROOT
 from pilvi.services.iam.records import AccessKey as StoredKey
-from pilvi.services.lambda_ import logsink, role
+from pilvi.services.lambda_ import hints, logsink, role
 from pilvi.state.errors import FolderInUse, NewerData, UnusableData
 from pilvi.state.sqlite import SqliteStore, tell
 from pilvi.state.store import Record, Tx
@@ -122,6 +122,7 @@ class Cloud:
         self._watch_events()
         self.endpoint = ""
         self._sink = logsink.LogSink()
+        self._warming: set[asyncio.Task[None]] = set()
         self._lines: list[tuple[FunctionSpec, str, list[tuple[int, str]]]] = []
 
     def _watch_server(self) -> None:
@@ -216,6 +217,16 @@ class Cloud:
 
     def _committed(self, topics: frozenset[str]) -> None:
         self.waits.wake(topics)
+        for topic in topics:
+            if topic.startswith(hints.WARM):
+                task = self.loop.create_task(self.runtime.warm(topic.removeprefix(hints.WARM)))
+                self._warming.add(task)
+                task.add_done_callback(self._warmed)
+
+    def _warmed(self, task: asyncio.Task[None]) -> None:
+        self._warming.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.warning("a runtime could not be started ahead of time: %s", task.exception())
 
     async def _adopt(self, listening: socket.socket) -> asyncio.Server:
         """Functions reach the cloud through sockets inside their own network namespaces."""

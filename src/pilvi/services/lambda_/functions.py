@@ -10,7 +10,7 @@ from pilvi.core.caller import Check
 from pilvi.core.context import Context
 from pilvi.core.errors import NotBuilt
 from pilvi.core.operation import Checks, operation
-from pilvi.services.lambda_ import find, limits, names, package, role, rules, versions, views
+from pilvi.services.lambda_ import find, hints, limits, names, package, role, rules, versions, views
 from pilvi.services.lambda_.errors import InvalidParameterValue, ResourceConflict
 from pilvi.services.lambda_.names import LATEST, FunctionId
 from pilvi.services.lambda_.package import Package
@@ -61,7 +61,7 @@ def create_function(ctx: Context, req: CreateFunctionRequest) -> FunctionConfigu
     rules.check_tags(tags)
     one = Function(*name.key, latest=_configuration(ctx, req, code), tags=tags)
     ctx.tx[Function].put(one)
-    ctx.tx.notify("lambda.changed")
+    hints.warm(ctx, one.latest.runtime)
     if req.get("Publish"):
         return versions.publish(ctx, name, one)
     return views.configuration(name, find.Found(LATEST, one.latest))
@@ -188,5 +188,4 @@ def delete_function(ctx: Context, req: DeleteFunctionRequest) -> DeleteFunctionR
         ctx.tx[EventConfig].delete(*name.key, config.qualifier)
     ctx.tx[Function].delete(*name.key)
     ctx.tx.blobs.release(one.latest.code)
-    ctx.tx.notify("lambda.changed")
     return {"StatusCode": 204}

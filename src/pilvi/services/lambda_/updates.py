@@ -7,7 +7,7 @@ import msgspec
 from pilvi.core.caller import Check
 from pilvi.core.context import Context
 from pilvi.core.operation import operation
-from pilvi.services.lambda_ import find, functions, package, role, rules, versions, views
+from pilvi.services.lambda_ import find, functions, hints, package, role, rules, versions, views
 from pilvi.services.lambda_.errors import PreconditionFailed
 from pilvi.services.lambda_.functions import on_function
 from pilvi.services.lambda_.names import LATEST, FunctionId
@@ -98,7 +98,7 @@ def _keep(
     )
     one = msgspec.structs.replace(one, latest=latest)
     ctx.tx[Function].put(one)
-    ctx.tx.notify("lambda.changed")
+    hints.warm(ctx, latest.runtime)
     if publish:
         return versions.publish(ctx, name, one)
     return views.configuration(name, find.Found(LATEST, latest))
