@@ -32,9 +32,11 @@ def sign(
     secret: str = SECRET,
     now: datetime = NOW,
     expires: int | None = None,
+    key: str = KEY,
+    payload: str = "",
 ) -> Request:
-    """A request signed in its headers, or with `expires` in its query."""
-    credentials = Credentials(KEY, secret, token)
+    """A request signed in its headers, or with `expires` in its query; `payload` replaces the hash of the body."""
+    credentials = Credentials(key, secret, token)
     s3 = service == "s3"
     request = AWSRequest(method, url, headers=dict(headers or {}), data=body)
     request.context["payload_signing_enabled"] = True
@@ -44,6 +46,8 @@ def sign(
         signer = kind(credentials, service, region, expires=expires)
     else:
         signer = (botocore.auth.S3SigV4Auth if s3 else botocore.auth.SigV4Auth)(credentials, service, region)
+    if payload:
+        signer.payload = lambda _: payload
     with patch.object(botocore.auth, "get_current_datetime", lambda: now.replace(tzinfo=None)):
         signer.add_auth(request)
     return received(request)
