@@ -150,7 +150,8 @@ def show(results: dict[str, Figures], survived: dict[str, Any] | None) -> None:
                 _cell(found.get(figure), unit, target if name == "pilvi" else None) for name, found in results.items()
             ]
             table.add_row(what, *cells, f"<= {target:g} {unit}" if target else "")
-    console.print(table)
+    if table.row_count:
+        console.print(table)
     if survived:
         lost = survived["lost"]
         verdict = f"[red]LOST {len(lost)}: {', '.join(lost[:5])}[/]" if lost else "[green]nothing lost[/]"

@@ -38,8 +38,8 @@ def prepare(server: Server) -> str:
     """The role that the functions run as."""
     iam = server.client("iam")
     role: str = iam.create_role(RoleName="bench", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
-    policy = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
-    iam.attach_role_policy(RoleName="bench", PolicyArn=policy)
+    for policy in ("AmazonS3FullAccess", "service-role/AWSLambdaBasicExecutionRole"):
+        iam.attach_role_policy(RoleName="bench", PolicyArn=f"arn:aws:iam::aws:policy/{policy}")
     return role
 
 
