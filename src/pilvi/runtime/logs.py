@@ -28,7 +28,7 @@ class Log:
         self._write = write
         self._clock = clock
         self._partial = b""
-        self._tail: bytearray | None = None
+        self._tail: bytearray | None = bytearray()
         self._lines: list[Line] = []
 
     def output(self, data: bytes) -> None:
@@ -48,6 +48,7 @@ class Log:
         self._add(self._clock.now_ms(), text.encode())
 
     def begin(self, *, want_tail: bool) -> None:
+        """An invocation begins; what came before belongs to the initialisation, or to nobody."""
         self._tail = bytearray() if want_tail else None
 
     def end_line(self) -> None:
@@ -62,7 +63,7 @@ class Log:
             self._write(lines)
 
     def tail(self) -> bytes:
-        """The last 4 KB since `begin`, when they were wanted."""
+        """The last 4 KB since `begin`, when they were wanted; before it, of the initialisation."""
         return bytes(self._tail[-TAIL_BYTES:]) if self._tail is not None else b""
 
     def _add(self, now_ms: int, line: bytes) -> None:

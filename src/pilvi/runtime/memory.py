@@ -6,14 +6,12 @@ cgroups this is the limit. Only workers that have something to do are looked at,
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 PERIOD_SECONDS = 0.1
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class _Watched(msgspec.Struct):
@@ -65,9 +63,18 @@ def private_bytes(pid: int) -> int:
     while pids:
         current = pids.pop()
         with contextlib.suppress(OSError, ValueError):
-            used += _anonymous(Path(f"/proc/{current}/status").read_text())
+            used += _field(Path(f"/proc/{current}/status").read_text(), "RssAnon:") << 10
             pids += [int(word) for word in Path(f"/proc/{current}/task/{current}/children").read_text().split()]
     return used
+
+
+def peak_kb(pid: int) -> int:
+    """The most that a process had in memory; 0 when it is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    return _field(status, "VmHWM:")
 
 
 def available_bytes() -> int:
@@ -79,6 +86,6 @@ def available_bytes() -> int:
     return 0
 
 
-def _anonymous(status: str) -> int:
-    at = status.find("RssAnon:")
-    return int(status[at + 8 : status.find("kB", at)]) << 10 if at >= 0 else 0
+def _field(status: str, name: str) -> int:
+    at = status.find(name)
+    return int(status[at + len(name) : status.find("kB", at)]) if at >= 0 else 0

@@ -218,8 +218,9 @@ class ProcessWorker:
         self.spec = spec
         self.slot = slot
         self.number = _next_number()
-        self.alive = True
         self.pid = 0
+        self._doomed = False  # its end is ordered
+        self._over = False  # and has come
         self._loop = asyncio.get_running_loop()
         self._channel = Channel(self._answered, self._broken)
         self._output: Output | None = None
@@ -228,6 +229,7 @@ class ProcessWorker:
         self._waiting: asyncio.Future[Answer] | None = None
         self._first: Answer | None = None
         self._why: Ending | None = None  # of a kill
+        self._status = 0
         self._memory_kb = 0
 
     async def fork(self, variables: dict[str, str], on_output: OnOutput) -> None:
@@ -283,10 +285,14 @@ class ProcessWorker:
             runtime_api, endpoint = forked.sockets
             runtime_api.close()
             self._server = await self.backend.serve_endpoint(endpoint)
-        if not self.alive:  # it ended meanwhile
+        if self._over:  # it ended meanwhile
             self._close()
 
     # -- Worker ------------------------------------------------------------------------------------------------------
+
+    @property
+    def alive(self) -> bool:
+        return not self._doomed
 
     async def initialise(self, timeout_seconds: float) -> Answer:
         if self._first is not None:
@@ -299,7 +305,8 @@ class ProcessWorker:
         return await self._wait(timeout_seconds)
 
     def kill(self) -> None:
-        if self.alive:
+        if not self._doomed:
+            self._doomed = True
             self.zygote.kill(self.number)
             if not self.zygote.alive:
                 self._ended(-9)
@@ -307,8 +314,8 @@ class ProcessWorker:
     # -- what happens to it ------------------------------------------------------------------------------------------
 
     async def _wait(self, timeout_seconds: float) -> Answer:
-        if not self.alive:
-            return self._end_answer(0)
+        if self._over:
+            return self._end_answer(self._status)
         waiting = self._waiting = self._loop.create_future()
         watch = self.backend.watch
         watch.add(self.number, self.pid, self.spec.memory_mb << 20, self._too_large)
@@ -340,8 +347,9 @@ class ProcessWorker:
 
     def _timed_out(self) -> None:
         self._why = Ending.TIMEOUT
+        self._memory_kb = self._peak_kb()
         self.kill()
-        self._tell(Answer(Ending.TIMEOUT, memory_kb=self._peak_kb()))
+        self._tell(Answer(Ending.TIMEOUT, memory_kb=self._memory_kb))
 
     def _too_large(self, used_bytes: int) -> None:
         self._why = Ending.MEMORY
@@ -354,9 +362,10 @@ class ProcessWorker:
 
     def _ended(self, status: int) -> None:
         """The process is gone."""
-        if not self.alive:
+        if self._over:
             return
-        self.alive = False
+        self._doomed = self._over = True
+        self._status = status
         if self._group is not None and status == -9 and self._why is None and self._group.out_of_memory():
             self._why = Ending.MEMORY
         answer = self._end_answer(status)
@@ -368,7 +377,8 @@ class ProcessWorker:
         return Answer(self._why or Ending.EXIT, memory_kb=self._memory_kb or self._peak_kb(), status=status)
 
     def _peak_kb(self) -> int:
-        return self._group.peak_bytes() >> 10 if self._group is not None else 0
+        """What the first process used at most; of one that is gone, what its group did."""
+        return memory.peak_kb(self.pid) or (self._group.peak_bytes() >> 10 if self._group is not None else 0)
 
     def _close(self) -> None:
         self._channel.close()

@@ -36,6 +36,7 @@ FDS_MAX: Final = 8
 def main(control_fd: int) -> None:
     """Runs the launcher, and in its child the zygote. Never returns."""
     control = socket.socket(fileno=control_fd)
+    os.umask(0o022)
     try:
         settings, _ = _receive(control)
         zygote = Zygote(control, settings)
