@@ -275,7 +275,6 @@ def test_aws_chunked_is_no_content_encoding(s3: Buckets) -> None:
         ({"ServerSideEncryption": "AES256"}, NotBuilt),
         ({"SSECustomerKey": "x"}, NotBuilt),
         ({"ObjectLockMode": "GOVERNANCE"}, NotBuilt),
-        ({"IfNoneMatch": '"x"'}, NotBuilt),
         ({"Tagging": "a=1&a=2"}, errors.InvalidArgument),
         ({"ChecksumCRC32": "AAAAAA=="}, errors.BadDigest),
         ({"ContentMD5": "JfnnlDI7RTiF9RgfG2JNCw=="}, errors.BadDigest),

@@ -239,12 +239,13 @@ def test_not_modified(req: dict[str, Any]) -> None:
 def test_conditional_writes() -> None:
     """If-None-Match: * is for keys without an object, If-Match for those with this one."""
     conditions.check_write({"IfNoneMatch": "*"}, None, "k")
+    conditions.check_write({"IfNoneMatch": '"x"'}, OBJECT, "k")
     conditions.check_write({"IfMatch": '"abc"'}, OBJECT, "k")
     for req, present, kind in (
         ({"IfNoneMatch": "*"}, OBJECT, PreconditionFailed),
         ({"IfMatch": '"x"'}, OBJECT, PreconditionFailed),
         ({"IfMatch": '"abc"'}, None, NoSuchKey),
-        ({"IfNoneMatch": '"abc"'}, OBJECT, NotBuilt),
+        ({"IfNoneMatch": '"abc"'}, OBJECT, PreconditionFailed),
     ):
         with pytest.raises(kind):
             conditions.check_write(req, present, "k")

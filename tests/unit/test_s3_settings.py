@@ -67,7 +67,7 @@ def test_tags_of_buckets(s3: Buckets) -> None:
     """Fifty; without any, NoSuchTagSet."""
     with pytest.raises(errors.NoSuchTagSet):
         s3.s3("GetBucketTagging", Bucket="photos")
-    fifty = tag_set(**{f"k{number}": "v" for number in range(50)})
+    fifty = tag_set(**{f"k{number:02}": "v" for number in range(50)})
     s3.s3("PutBucketTagging", Bucket="photos", Tagging=fifty)
     assert s3.s3("GetBucketTagging", Bucket="photos") == fifty
     with pytest.raises(errors.BadRequest):

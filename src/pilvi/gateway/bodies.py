@@ -233,7 +233,7 @@ def receiver_for(request: Request, signed: Signed | None, stage: Stage, plan: St
     payload = headers.get("x-amz-content-sha256", "")
     if payload not in STREAMING:
         length = _declared_length(headers, "content-length")
-        if length < 0:
+        if length < 0 and "transfer-encoding" not in headers:  # chunked: its end will tell
             raise MissingContentLength("You must provide the Content-Length HTTP header.")
         if length > plan.bytes_max:
             raise too_large(length, plan.bytes_max)

@@ -9,9 +9,11 @@ from pilvi.services.s3.access import Conditions, find_bucket, on_bucket, refuse
 from pilvi.services.s3.attributes import check_acl
 from pilvi.services.s3.conditions import when
 from pilvi.services.s3.errors import (
+    AccessControlListNotSupported,
     BucketAlreadyExists,
     BucketAlreadyOwnedByYou,
     BucketNotEmpty,
+    InvalidBucketAclWithObjectOwnership,
     TooManyBuckets,
     invalid_argument,
 )
@@ -73,7 +75,10 @@ def _check_ownership(req: CreateBucketRequest) -> None:
     refuse({name: value for name, value in req.items() if value is not False}, _UNBUILT)
     if req.get("ObjectOwnership", "BucketOwnerEnforced") != "BucketOwnerEnforced":
         refuse(req, frozenset({"ObjectOwnership"}))
-    check_acl(req)
+    try:
+        check_acl(req)
+    except AccessControlListNotSupported:
+        raise InvalidBucketAclWithObjectOwnership from None
 
 
 def _make(ctx: Context, name: str, region: str, tags: dict[str, str]) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pilvi.core.errors import NotBuilt
 from pilvi.services.s3.errors import NoSuchKey, NotModified, failed_condition
 from pilvi.services.s3.records import StoredObject
 
@@ -49,18 +48,12 @@ def check_source(req: Params, found: StoredObject) -> None:
 
 
 def check_write(req: Params, present: StoredObject | None, key: str) -> None:
-    """Raises when a conditional write may not replace what is `present`.
+    """Raises when a conditional write may not replace what is `present` (None: the key is free).
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
     """
-    if "IfNoneMatch" in req:
-        if req["IfNoneMatch"].strip() != "*":
-            raise NotBuilt(
-                "A header you provided implies functionality that is not implemented",
-                fields={"Header": "If-None-Match"},
-            )
-        if present is not None:
-            raise failed_condition("If-None-Match")
+    if "IfNoneMatch" in req and present is not None and names_etag(req["IfNoneMatch"], present.etag):
+        raise failed_condition("If-None-Match")
     if "IfMatch" in req:
         if present is None:
             raise NoSuchKey(fields={"Key": key})

@@ -70,6 +70,11 @@ class InvalidArgument(S3Error):
     code = "InvalidArgument"
 
 
+class InvalidBucketAclWithObjectOwnership(S3Error):
+    code = "InvalidBucketAclWithObjectOwnership"
+    text = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
+
+
 class InvalidBucketName(S3Error):
     code = "InvalidBucketName"
     text = "The specified bucket is not valid."

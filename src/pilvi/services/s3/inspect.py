@@ -54,23 +54,22 @@ def get_object_attributes(ctx: Context, req: GetObjectAttributesRequest) -> GetO
 
 
 def _parts(ctx: Context, req: GetObjectAttributesRequest, found: StoredObject) -> GetObjectAttributesParts:
-    """S3 lists the parts one by one only where each has a checksum of its own to show."""
-    shown: GetObjectAttributesParts = {"TotalPartsCount": found.parts}
-    if not found.composite:
-        return shown
     most, marker = page_size(req.get("MaxParts", PARTS_PAGE_MAX), "max-parts"), part_marker(req)
     behind = [piece for piece in pieces_of(ctx, found) if piece.number > marker]
     page = behind[:most]
-    shown["PartNumberMarker"] = marker
-    shown["NextPartNumberMarker"] = page[-1].number if page else 0
-    shown["MaxParts"] = most
-    shown["IsTruncated"] = len(behind) > most
-    shown["Parts"] = [_part(found, piece) for piece in page]
-    return shown
+    return {
+        "TotalPartsCount": found.parts,
+        "PartNumberMarker": marker,
+        "NextPartNumberMarker": page[-1].number if page else 0,
+        "MaxParts": most,
+        "IsTruncated": len(behind) > most,
+        "Parts": [_part(found, piece) for piece in page],
+    }
 
 
 def _part(found: StoredObject, piece: Piece) -> ObjectPart:
+    """Parts show checksums of their own where the object's is made of them."""
     part: ObjectPart = {"PartNumber": piece.number, "Size": piece.size}
-    if piece.checksum:
+    if piece.checksum and found.composite:
         part[checksums.MEMBERS[found.checksum_kind]] = piece.checksum  # type: ignore[literal-required]
     return part

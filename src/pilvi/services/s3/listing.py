@@ -1,6 +1,6 @@
 """ListObjects and ListObjectsV2."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -30,7 +30,8 @@ PAGE_MAX = 1000
 _INT_MAX = 2**31 - 1
 _TYPES = ("FULL_OBJECT", "COMPOSITE")
 _ALGORITHMS = {kind: [name] for kind, name in NAMES.items()}
-_ENCODED = ("Delimiter", "KeyMarker", "Marker", "NextKeyMarker", "NextMarker", "Prefix", "StartAfter")
+_ENCODED = ("Delimiter", "Prefix", "StartAfter")
+_ENCODED_V1 = ("Delimiter", "Marker", "NextMarker")  # not the prefix: SDKs take it as it is
 
 
 def list_check(ctx: Context, req: Params) -> Check:
@@ -54,7 +55,7 @@ def list_objects_v2(ctx: Context, req: ListObjectsV2Request) -> ListObjectsV2Out
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html"""
     bucket = find_bucket(ctx, req)
     last = req.get("StartAfter", "")
-    if "ContinuationToken" in req:
+    if req.get("ContinuationToken"):
         last = decode_mark(req["ContinuationToken"])
     page, result = list_page(ctx, bucket, req, last)
     result["KeyCount"] = len(page.entries) + len(page.prefixes)
@@ -64,7 +65,7 @@ def list_objects_v2(ctx: Context, req: ListObjectsV2Request) -> ListObjectsV2Out
     if page.truncated:
         result["NextContinuationToken"] = encode_mark(page.last)
     result["Contents"] = contents(page.entries, bucket if req.get("FetchOwner", False) else None)
-    return encoded(req, result)  # type: ignore[return-value]
+    return encoded(req, result, _ENCODED)  # type: ignore[return-value]
 
 
 @operation("ListObjects", reads=True, check=list_check, open=True)
@@ -76,7 +77,7 @@ def list_objects(ctx: Context, req: ListObjectsRequest) -> ListObjectsOutput:
     if page.truncated and req.get("Delimiter"):
         result["NextMarker"] = page.last
     result["Contents"] = contents(page.entries, bucket)
-    return encoded(req, result)  # type: ignore[return-value]
+    return encoded(req, result, _ENCODED_V1)  # type: ignore[return-value]
 
 
 def list_page(ctx: Context, bucket: Bucket, req: Params, last: str) -> tuple[Page[StoredObject], dict[str, Any]]:
@@ -144,8 +145,11 @@ def check_texts(*texts: str) -> None:
             raise InvalidURI from None
 
 
-def encoded(req: Params, result: dict[str, Any]) -> dict[str, Any]:
-    """The same result, its keys percent-encoded when the request wants that: XML cannot carry every character.
+def encoded(req: Params, result: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """The same result, percent-encoded when the request wants that: XML cannot carry every character.
+
+    Args:
+        names: members of the result itself that are encoded, beside the keys and common prefixes in its lists.
 
     Raises:
         InvalidArgument: another encoding than url.
@@ -156,7 +160,7 @@ def encoded(req: Params, result: dict[str, Any]) -> dict[str, Any]:
     if wanted != "url":
         raise invalid_argument("Invalid Encoding Method specified in Request", "encoding-type", wanted)
     result["EncodingType"] = "url"
-    for member in _ENCODED:
+    for member in names:
         if member in result:
             result[member] = _quote(result[member])
     for entry in (*result.get("Contents", ()), *result.get("Versions", ()), *result.get("Uploads", ())):

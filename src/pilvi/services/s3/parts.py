@@ -13,7 +13,7 @@ from pilvi.services.s3.access import Params, find_bucket, object_check, on_objec
 from pilvi.services.s3.attributes import UNBUILT
 from pilvi.services.s3.conditions import when
 from pilvi.services.s3.copy import REHASH_BYTES_MAX, UNBUILT_SOURCES
-from pilvi.services.s3.errors import InvalidRequest, invalid_argument
+from pilvi.services.s3.errors import InvalidRange, InvalidRequest, invalid_argument
 from pilvi.services.s3.listing import page_size
 from pilvi.services.s3.names import check_key, owner_id
 from pilvi.services.s3.objects import release_runs
@@ -149,8 +149,9 @@ def _source_span(req: UploadPartCopyRequest, source: StoredObject) -> Span:
         )
     start, end = int(match.group(1)), int(match.group(2)) + 1
     if end > source.size:
-        raise invalid_argument(
-            f"Range specified is not valid for source object of size: {source.size}", "x-amz-copy-source-range", header
+        raise InvalidRange(
+            f"Range specified is not valid for source object of size: {source.size}",
+            fields={"RangeRequested": header, "ActualObjectSize": source.size},
         )
     return start, end
 

@@ -78,4 +78,4 @@ def check(tags: dict[str, str], most: int) -> dict[str, str]:
 
 
 def as_set(tags: Mapping[str, str]) -> list[Tag]:
-    return [{"Key": name, "Value": value} for name, value in tags.items()]
+    return [{"Key": name, "Value": value} for name, value in sorted(tags.items())]

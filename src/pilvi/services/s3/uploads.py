@@ -28,6 +28,7 @@ from pilvi.services.s3.types import (
 from pilvi.services.s3.walk import after, walk
 
 UPLOADS_PAGE_MAX = 1000
+_ENCODED = ("Delimiter", "KeyMarker", "NextKeyMarker", "Prefix")
 _WHOLE_ONLY = frozenset({"crc64nvme"})  # checksums that a whole can have, and ...
 _COMPOSITE_ONLY = frozenset({"sha1", "sha256"})  # ... those that cannot be put together from parts
 
@@ -148,7 +149,7 @@ def list_multipart_uploads(ctx: Context, req: ListMultipartUploadsRequest) -> Li
     if page.truncated:
         result["NextKeyMarker"] = page.last
         result["NextUploadIdMarker"] = page.entries[-1].id if _ends_with_entry(page.entries, page.last) else ""
-    return encoded(req, result)  # type: ignore[arg-type, return-value]
+    return encoded(req, result, _ENCODED)  # type: ignore[arg-type, return-value]
 
 
 def _ends_with_entry(entries: list[Upload], last: str) -> bool:

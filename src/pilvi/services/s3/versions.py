@@ -10,6 +10,8 @@ from pilvi.services.s3.errors import invalid_argument
 from pilvi.services.s3.listing import contents, encoded, list_conditions, list_page
 from pilvi.services.s3.types import ListObjectVersionsOutput, ListObjectVersionsRequest
 
+_ENCODED = ("Delimiter", "KeyMarker", "NextKeyMarker", "Prefix")
+
 
 def _check(ctx: Context, req: ListObjectVersionsRequest) -> Check:
     return bucket_check(ctx, find_bucket(ctx, req), "s3:ListBucketVersions", list_conditions(req))
@@ -35,4 +37,4 @@ def list_object_versions(ctx: Context, req: ListObjectVersionsRequest) -> ListOb
         result["NextKeyMarker"] = page.last
         if page.entries and page.entries[-1].key == page.last:
             result["NextVersionIdMarker"] = "null"
-    return encoded(req, result)  # type: ignore[return-value]
+    return encoded(req, result, _ENCODED)  # type: ignore[return-value]
