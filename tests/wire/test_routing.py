@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
+import time
+
 import pytest
 
 from pilvi.core.errors import CloudError, MalformedRequest, NotBuilt
@@ -235,3 +239,100 @@ def test_heads_are_the_models() -> None:
     """Metadata read from the first bytes of a model is the model's."""
     for service in ("s3", "lambda", "ec2", "cloudwatch", "sdb", "connect"):
         assert model.head(service) == model.load(service).metadata
+
+
+BUILT = {"s3", "iam", "sts", "lambda", "logs"}
+
+
+@pytest.mark.parametrize(
+    ("line", "signed", "body", "headers", "service"),
+    [
+        ("POST /", "dynamodb", b"{}", {"x_amz_target": "DynamoDB_20120810.ListTables"}, "dynamodb"),
+        ("POST /", None, b"{}", {"x_amz_target": "DynamoDB_20120810.ListTables"}, "dynamodb"),
+        ("GET /", "dynamodb", b"", {}, "dynamodb"),
+        ("POST /", "ec2", b"Action=DescribeInstances&Version=2016-11-15", FORM, "ec2"),
+        ("POST /", None, b"Action=DescribeInstances&Version=2016-11-15", FORM, "ec2"),
+        ("POST /", "ec2", b"Action=DescribeInstances", FORM, "ec2"),
+        ("GET /restapis", "apigateway", b"", {}, "apigateway"),
+        ("GET /2013-04-01/hostedzone", "route53", b"", {}, "route53"),
+        ("POST /service/GraniteServiceVersion20100801/operation/ListMetrics", "monitoring", b"", {}, "cloudwatch"),
+        ("GET /v20180820/bucket", "s3", b"", {}, "s3control"),
+    ],
+)
+def test_services_that_are_not_built(
+    line: str, signed: str | None, body: bytes, headers: dict[str, str], service: str
+) -> None:
+    """A service that is not here is named, and no more of its model is read than the metadata."""
+    before = model.load.cache_info().misses
+    method, url = line.split(" ")
+    named = {name.replace("_", "-"): text for name, text in headers.items()}
+    request = Request(method, url, "", {"host": "localhost:4566"} | named, body)
+    with pytest.raises(NotBuilt) as caught:
+        route.route(request, signing_name=signed, built=BUILT)
+    assert caught.value.message == f"The service {service} is not built."
+    assert model.load.cache_info().misses == before
+
+
+@pytest.mark.parametrize("name", sorted(model.services() - BUILT))
+def test_no_stranger_makes_us_read_models(name: str) -> None:
+    """Whatever service a request claims to be for, and in whatever form, only what is built is loaded."""
+    metadata = model.head(name)
+    for one in BUILT:
+        model.load(one)
+    before = model.load.cache_info().misses
+    action = f"Action=Nothing&Version={metadata.api_version}".encode()
+    for method, path, headers, body in (
+        ("POST", "/", {"x-amz-target": f"{metadata.target_prefix}.Nothing"}, b""),
+        ("POST", "/", FORM, action),
+        ("GET", "/nothing", {}, b""),
+        ("POST", f"/service/{metadata.service_id.replace(' ', '')}/operation/Nothing", {}, b""),
+    ):
+        for claimed in (metadata.signing_name or metadata.endpoint_prefix, None):
+            request = Request(method, path, "", {"host": "localhost"} | headers, body)
+            with contextlib.suppress(CloudError):
+                route.route(request, signing_name=claimed, built=BUILT)
+    assert model.load.cache_info().misses == before
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/2015-03-31/functions/f/policy/..",
+        "/2015-03-31/functions/f/aliases/../../../functions/g",
+        "/2015-03-31/./functions/",
+        "/2015-03-31/functions/..",
+    ],
+)
+def test_dot_segments_lead_nowhere(path: str) -> None:
+    """A signature covers the path without its dots; what the dots would make of it is no operation."""
+    with pytest.raises(route.UnknownOperation):
+        routed(f"DELETE {path}", "lambda")
+    with pytest.raises(route.UnknownOperation):
+        routed(f"GET {path}", "lambda")
+
+
+@pytest.mark.parametrize(
+    ("host", "bucket"),
+    [
+        ("Photos.LocalHost:4566", "photos"),
+        ("photos.S3.Localhost.LocalStack.cloud", "photos"),
+        ("a/b.localhost", ""),
+        ("a%2Fb.localhost", ""),
+        ("a@b.localhost", ""),
+        ("x" * 300 + ".localhost", ""),
+        (".localhost", ""),
+    ],
+)
+def test_hosts_of_buckets_are_hosts(host: str, bucket: str) -> None:
+    """Case makes no difference, and what is no host name holds no bucket: nothing in it can pass for a path."""
+    assert route.virtual_bucket(host) == bucket
+
+
+def test_a_form_that_unfolds_is_not_unfolded_for_routing() -> None:
+    """64 MB of a compressed form cost a stranger 64 KB: only its start is looked at before we know who asks."""
+    form = b"Action=ListUsers&Version=2010-05-08&X=" + b"x" * (64 * 1024 * 1024)
+    headers = {"host": "localhost", "content-encoding": "gzip"} | FORM
+    request = Request("POST", "/", "", headers, gzip.compress(form, 1))
+    begun = time.perf_counter()
+    assert route.route(request, signing_name="iam").operation == "ListUsers"
+    assert time.perf_counter() - begun < 0.05

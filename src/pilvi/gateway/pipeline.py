@@ -197,12 +197,12 @@ class Exchange:
     # -- the steps ---------------------------------------------------------------------------------------------------
 
     def route(self) -> None:
-        match = routing.route(self.request, signing_name=self.claims.service if self.claims else None)
+        claims, services = self.claims, self.gateway.services
+        signing_name = claims.service if claims is not None and not claims.old else ""
+        match = routing.route(self.request, signing_name=signing_name or None, built=services)
         self.match = match
         self.codec = protocol.codec(match.service, match.protocol)
-        service = self.gateway.services.get(match.service)
-        if service is None:
-            raise NotBuilt(f"The service {match.service} is not built.")
+        service = services[match.service]
         operation = service.operations.get(match.operation)
         if operation is None:
             raise NotBuilt(f"{match.service}:{match.operation} is not built.")

@@ -9,6 +9,16 @@ PLAIN_BYTES_MAX = 64 * 1024 * 1024  # a small body must not unfold into a large 
 GZIP = 31  # zlib's way to ask for gzip's header
 
 
+def plain_start(request: Request, bytes_max: int) -> bytes:
+    """What the body begins with, unfolded no further than that; nothing of what is not gzip though it says so."""
+    if "gzip" not in request.headers.get("content-encoding", ""):
+        return request.body
+    try:
+        return zlib.decompressobj(wbits=GZIP).decompress(request.body, bytes_max)
+    except zlib.error:
+        return b""
+
+
 def plain_body(request: Request) -> bytes:
     """The body as it was before compression.
 

@@ -152,6 +152,12 @@ class ServiceModel(msgspec.Struct, frozen=True):
         return self.shapes[ref.shape]
 
 
+class _Outline(msgspec.Struct):
+    """A model of which nothing but the metadata is kept."""
+
+    metadata: Metadata
+
+
 class UnknownService(KeyError):
     """botocore has no model of that name."""
 
@@ -178,13 +184,10 @@ def head(service: str) -> Metadata:
     with _file(service).open("rb") as file:
         text = zlib.decompressobj(wbits=31).decompress(file.read(HEAD_BYTES))
     begin = text.find(b'"metadata":')
-    end = text.find(b"}", text.find(b'"uid":', begin))
-    if begin < 0 or end < 0:
-        return load(service).metadata
     try:
         return _metadata(text[begin + len(b'"metadata":') :])
     except msgspec.DecodeError:
-        return load(service).metadata
+        return msgspec.json.decode(gzip.decompress(_file(service).read_bytes()), type=_Outline).metadata
 
 
 @cache

@@ -7,16 +7,19 @@
 
 The service is the one that the signature names; several may share that name (elb and elbv2), and an unsigned request
 has none, so the target, the version, the host and the path help. What nothing else claims is for S3.
+
+Nobody has proven anything yet: of services that are not built here no more is looked at than their metadata, since the
+models of all of them would take hundreds of megabytes.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import cache, lru_cache
 
 from pilvi.core.errors import CloudError, NotBuilt
 from pilvi.wire import faults, forms, model
 from pilvi.wire.codec import Match
-from pilvi.wire.compression import plain_body
+from pilvi.wire.compression import plain_start
 from pilvi.wire.http import Request
 from pilvi.wire.model import Metadata, UnknownService
 from pilvi.wire.resttree import Tree
@@ -25,11 +28,13 @@ from pilvi.wire.scalars import Malformed
 __all__ = ["Match", "UnknownOperation", "route", "virtual_bucket"]
 
 NAMES_MAX = 1_024  # names from requests whose meaning is remembered
+HOST_LENGTH_MAX = 255  # of a host name (RFC 1035)
+FORM_START_BYTES = 64 * 1024  # of a compressed form: Action and Version stand in here
 S3_NAMES = frozenset({"s3", "s3express"})
 FORM = "application/x-www-form-urlencoded"
 CBOR_PATH = re.compile(r"/service/(?P<service>[^/]+)/operation/(?P<operation>[^/]+)/?")
-S3_HOST = re.compile(r"(?:(?P<bucket>.+)\.)?s3(?:-[a-z]{2}-[a-z-]+-\d)?\..+")
-LOCAL_HOST = re.compile(r"(?P<bucket>.+)\.localhost(?:\.localstack\.cloud)?")
+S3_HOST = re.compile(r"(?:(?P<bucket>[a-z0-9._-]+)\.)?s3(?:-[a-z]{2}-[a-z-]+-\d)?\..+")
+LOCAL_HOST = re.compile(r"(?P<bucket>[a-z0-9._-]+)\.localhost(?:\.localstack\.cloud)?")
 SERVICE_HOST = re.compile(
     r"(?:[0-9]{12}\.)?(?P<service>[a-z0-9-]+)\.(?:[a-z0-9-]+\.)?(?:localhost\.localstack\.cloud|amazonaws\.com)"
 )
@@ -43,35 +48,46 @@ class UnknownOperation(CloudError):
     status = 404
 
 
-def route(request: Request, *, signing_name: str | None) -> Match:
+class _Everything:
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+EVERYTHING = _Everything()
+
+
+def route(request: Request, *, signing_name: str | None, built: Container[str] = EVERYTHING) -> Match:
     """Where the request goes. For a virtual-host request to S3, `request.label` is set to the bucket.
 
-    `signing_name` is the service in the signature's scope, None for a request without one.
+    Args:
+        request: its body too, when the operation may stand in there.
+        signing_name: the service in the signature's scope, None for a request without one.
+        built: names of the services that are here.
 
     Raises:
         UnknownOperation: under the name that the service gives to it.
-        NotBuilt: the signature names a service that AWS does not have.
+        NotBuilt: it is for a service that is not here, or that AWS does not have.
     """
     headers = request.headers
     if signing_name in S3_NAMES and not request.path.startswith(S3_CONTROL_PATH):
         return _route_s3(request)
     target = headers.get("x-amz-target")
     if target is not None:
-        return _route_target(target, signing_name)
+        return _route_target(target, signing_name, built)
     if headers.get("smithy-protocol") == "rpc-v2-cbor" or request.path.startswith("/service/"):
         found = CBOR_PATH.fullmatch(request.path)
         if found is not None:
-            return _route_cbor(found["service"], found["operation"], signing_name)
+            return _route_cbor(found["service"], found["operation"], signing_name, built)
     if signing_name is None:
         signing_name = _name_in_host(headers.get("host", ""))
     if request.method in {"GET", "POST"}:
         query = _query(request)
         action = _form(request, query)
         if "Action" in action and _any_speaks_query(signing_name):
-            return _route_action(action, query, signing_name)
+            return _route_action(action, query, signing_name, built)
     if signing_name is None or signing_name in S3_NAMES:
-        return _route_s3(request) if not request.path.startswith(S3_CONTROL_PATH) else _route_rest(request, "s3")
-    return _route_rest(request, signing_name)
+        return _route_s3(request) if not request.path.startswith(S3_CONTROL_PATH) else _route_rest(request, "s3", built)
+    return _route_rest(request, signing_name, built)
 
 
 # --- S3 ---------------------------------------------------------------------------------------------------------------
@@ -91,13 +107,17 @@ def _route_s3(request: Request) -> Match:
     return Match("s3", operation, "rest-xml", labels, query)
 
 
-@lru_cache(NAMES_MAX)
 def virtual_bucket(host: str) -> str:
     """The bucket in a virtual-host style host name, "" when there is none.
 
-    bucket.localhost, bucket.s3.anything, bucket.localhost.localstack.cloud; with or without a port.
+    bucket.localhost, bucket.s3.anything, bucket.localhost.localstack.cloud; with or without a port, in any case.
     """
-    name = host.rpartition(":")[0] if ":" in host else host
+    return _bucket_in(host) if len(host) <= HOST_LENGTH_MAX else ""
+
+
+@lru_cache(NAMES_MAX)
+def _bucket_in(host: str) -> str:
+    name = (host.rpartition(":")[0] if ":" in host else host).lower()
     found = S3_HOST.fullmatch(name) or LOCAL_HOST.fullmatch(name)
     bucket = found["bucket"] if found else None
     return "" if bucket in {None, "s3"} else str(bucket)
@@ -106,37 +126,50 @@ def virtual_bucket(host: str) -> str:
 # --- JSON, CBOR and query ---------------------------------------------------------------------------------------------
 
 
-def _route_target(target: str, signing_name: str | None) -> Match:
+def _route_target(target: str, signing_name: str | None, built: Container[str]) -> Match:
     prefix, _, operation = target.rpartition(".")
     for service in _candidates(signing_name):
-        if model.head(service).target_prefix == prefix and "json" in model.load(service).protocols:
-            return _known(service, operation, "json")
+        metadata = model.head(service)
+        if metadata.target_prefix == prefix and "json" in (metadata.protocol, *metadata.protocols):
+            return _known(service, operation, "json", built)
     if next(_candidates(signing_name), None) is None:
         raise NotBuilt(f"The service {signing_name} is not known.")
     raise _unknown("UnknownOperationException", 400)
 
 
-def _route_cbor(name: str, operation: str, signing_name: str | None) -> Match:
+def _route_cbor(name: str, operation: str, signing_name: str | None, built: Container[str]) -> Match:
     for service in _candidates(signing_name):
         metadata = model.head(service)
         if name in {metadata.target_prefix, metadata.service_id.replace(" ", "")} and _speaks(metadata, "cbor"):
-            return _known(service, operation, "smithy-rpc-v2-cbor")
+            return _known(service, operation, "smithy-rpc-v2-cbor", built)
     raise _unknown("UnknownOperationException", 404)
 
 
-def _known(service: str, operation: str, protocol: str) -> Match:
+def _known(service: str, operation: str, protocol: str, built: Container[str]) -> Match:
+    if service not in built:
+        raise _not_built(service)
     if operation not in model.load(service).operations:
         raise _unknown("UnknownOperationException", 404 if protocol == "smithy-rpc-v2-cbor" else 400)
     return Match(service, operation, protocol)
 
 
-def _route_action(action: dict[str, str], query: forms.Pairs, signing_name: str | None) -> Match:
+def _route_action(action: dict[str, str], query: forms.Pairs, signing_name: str | None, built: Container[str]) -> Match:
     name, version = action["Action"], action.get("Version", "")
+    named = signing_name is not None or bool(version)
+    elsewhere = ""
     for service in _candidates(signing_name):
         metadata = model.head(service)
         protocol = next((kind for kind in ("query", "ec2") if _speaks(metadata, kind)), "")
-        if protocol and version in {"", metadata.api_version} and name in model.load(service).operations:
+        if not protocol or version not in {"", metadata.api_version}:
+            continue
+        if service not in built:
+            elsewhere = elsewhere or service
+        elif name in model.load(service).operations:
             return Match(service, name, protocol, query=query)
+        else:
+            named = False
+    if elsewhere and named:
+        raise _not_built(elsewhere)
     raise _unknown("InvalidAction", 400)(
         f"Could not find operation {name} for version {version or 'NO_VERSION_SPECIFIED'}"
     )
@@ -153,8 +186,9 @@ def _form(request: Request, query: forms.Pairs) -> dict[str, str]:
     """Action and Version, from the query string or the body."""
     found = dict(query)
     if request.body and request.headers.get("content-type", "").startswith(FORM):
+        body = plain_start(request, FORM_START_BYTES)
         try:
-            found.update(forms.pairs(plain_body(request).decode()))
+            found.update(forms.pairs(body.decode() if body is request.body else body.decode(errors="ignore")))
         except (Malformed, UnicodeDecodeError) as error:
             raise _unknown("MalformedInput", 400)(str(error)) from None
     return found
@@ -163,20 +197,30 @@ def _form(request: Request, query: forms.Pairs) -> dict[str, str]:
 # --- REST -------------------------------------------------------------------------------------------------------------
 
 
-def _route_rest(request: Request, signing_name: str) -> Match:
+def _route_rest(request: Request, signing_name: str, built: Container[str]) -> Match:
     query = _query(request)
-    known = False
+    here, elsewhere = False, ""
     for service in _candidates(signing_name):
-        metadata = model.head(service)
-        known = True
-        if not metadata.protocol.startswith("rest-") or (service == "s3"):
+        if service == "s3":
+            continue
+        if service not in built:
+            elsewhere = elsewhere or service
+            continue
+        here = True
+        protocol = model.head(service).protocol
+        if not protocol.startswith("rest-") or _has_dots(request.path):
             continue
         found = _tree(service).find(request.method, request.path, query, request.headers)
         if found is not None:
-            return Match(service, found[0], metadata.protocol, found[1], query)
-    if not known:
-        raise NotBuilt(f"The service {signing_name} is not known.")
-    raise UnknownOperation("The requested operation does not exist.")
+            return Match(service, found[0], protocol, found[1], query)
+    if here:
+        raise UnknownOperation("The requested operation does not exist.")
+    raise _not_built(elsewhere) if elsewhere else NotBuilt(f"The service {signing_name} is not known.")
+
+
+def _has_dots(path: str) -> bool:
+    """Dot segments: signatures are of the path without them, so with them it could be the path of something else."""
+    return "/." in path and not {".", ".."}.isdisjoint(path.split("/"))
 
 
 @cache
@@ -238,11 +282,15 @@ def _speaks(metadata: Metadata, protocol: str) -> bool:
 
 def _name_in_host(host: str) -> str | None:
     """The service that a host name begins with: lambda.us-east-1.amazonaws.com, sts.localhost.localstack.cloud."""
-    found = SERVICE_HOST.fullmatch(host.partition(":")[0])
+    found = SERVICE_HOST.fullmatch(host.partition(":")[0].lower()) if len(host) <= HOST_LENGTH_MAX else None
     if found is None:
         return None
     name = found["service"]
     return name if _is_service(name) or name in _index() else None
+
+
+def _not_built(service: str) -> NotBuilt:
+    return NotBuilt(f"The service {service} is not built.")
 
 
 def _unknown(code: str, status: int) -> type[CloudError]:
