@@ -64,8 +64,9 @@ def main() -> int:
         shutil.rmtree(folder, ignore_errors=True)
     seconds = time.perf_counter() - began
     console.print(f"\nDone in {seconds:.0f} s. The thumbnails are in [bold]{shown(CACHE / 'thumbnails')}[/]")
-    start = shown(ROOT / ".venv/bin/pilvi")
-    console.print(f'Your own cloud, to stay:  [bold]{start} up -d && eval "$({start} env)"[/]   then see README.md')
+    console.print(
+        f"Next, a cloud of your own:  [bold]{shown(ROOT / '.venv/bin/pilvi')} up -d[/]   (docs/getting-started.md)"
+    )
     return 0
 
 
