@@ -36,8 +36,9 @@ class LogFile(logging.Handler):
             self._size += os.write(self._fd, line_of(record))
 
     def close(self) -> None:
+        fd, self._fd = self._fd, -1
         with contextlib.suppress(OSError):
-            os.close(self._fd)
+            os.close(fd)
         super().close()
 
     def _open(self) -> None:
