@@ -32,7 +32,7 @@ def must_be_assumable(ctx: Context, role_arn: str, account: str, function_name: 
     if arn.parse(role_arn).account != account:
         raise AccessDenied("Cross-account pass role is not allowed.")
     try:
-        _assume(ctx, role_arn, account, function_name)
+        _assume(ctx, role_arn, ctx.region, account, function_name)
     except CloudError as error:
         if error.status >= 500:
             raise
@@ -45,7 +45,7 @@ def session(ctx: Context, spec: FunctionSpec) -> dict[str, Any]:
     Raises:
         CloudError: the role is gone, or no longer trusts Lambda.
     """
-    return _assume(ctx, spec.role_arn, spec.account, spec.name)
+    return _assume(ctx, spec.role_arn, spec.region, spec.account, spec.name)
 
 
 def caller(ctx: Context, spec: FunctionSpec) -> Caller:
@@ -65,11 +65,13 @@ def caller(ctx: Context, spec: FunctionSpec) -> Caller:
     )
 
 
-def _assume(ctx: Context, role_arn: str, account: str, function_name: str) -> dict[str, Any]:
+def _assume(ctx: Context, role_arn: str, region: str, account: str, function_name: str) -> dict[str, Any]:
     request = {
         "RoleArn": role_arn,
         "RoleSessionName": function_name,
         "DurationSeconds": limits.ROLE_SESSION_SECONDS,
     }
-    answer: dict[str, Any] = ctx.call("sts", "AssumeRole", request, caller=callers.service(PRINCIPAL, account))
+    function = arn.make("lambda", region, account, f"function:{function_name}")
+    lambda_itself = callers.service(PRINCIPAL, account, function)  # trust policies may name it as aws:SourceArn
+    answer: dict[str, Any] = ctx.call("sts", "AssumeRole", request, caller=lambda_itself)
     return answer
