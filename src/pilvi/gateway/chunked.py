@@ -47,7 +47,7 @@ class ChunkedDecoder:
             position = self._state(data, position, pieces)
         if self.done:
             self.rest = data[position:]
-        return pieces
+        return [b"".join(pieces)] if len(pieces) > 1 else pieces  # chunks of a byte must not cost fifty
 
     def _take_line(self, data: bytes, position: int, limit: int) -> tuple[bytes | None, int]:
         """The line that ends in `data` (without CRLF), or None and everything kept for later."""

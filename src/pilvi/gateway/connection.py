@@ -36,6 +36,7 @@ CLOSED: Final = 7
 
 SMALL_BYTES: Final = 64 * 1024  # joined to its head, one write; more is not copied
 
+PIECES_MAX: Final = 1024  # of a body in memory before they are joined: small ones take more than their bytes
 TURN_REQUESTS: Final = 32  # pipelined requests answered before other connections have their turn
 NEVER: Final = float("inf")
 _END: Final = b"\r\n\r\n"
@@ -252,6 +253,8 @@ class Connection(asyncio.Protocol):
     def _collect(self, plan: Plan, piece: bytes) -> bool:
         """Keeps a piece of a bounded body; False when it is refused."""
         self._pieces.append(piece)
+        if len(self._pieces) == PIECES_MAX:
+            self._pieces = [b"".join(self._pieces)]
         if not self._hold(len(piece)):
             return False
         if self._held > plan.bytes_max:
