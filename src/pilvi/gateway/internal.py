@@ -1,11 +1,6 @@
-"""Answers that are pilvi's own: health, metrics, links to bytes, and CORS preflights, which no client can sign.
-
-Cross-origin requests are answered freely because nothing here rides on cookies: a page needs a signature for whatever it
-asks, preflight or not.
-"""
+"""Answers that are pilvi's own: health, metrics, links to bytes, and CORS preflights, which no client can sign."""
 
 import base64
-import binascii
 import hmac
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
@@ -17,24 +12,30 @@ from pilvi.core import links
 from pilvi.core.caller import Check
 from pilvi.core.context import Context, RequestInfo
 from pilvi.core.errors import AccessDenied
+from pilvi.gateway import cors
 from pilvi.identity.authenticate import AuthenticationFailed
+from pilvi.wire import claims
 from pilvi.wire.http import Request, Response
+from pilvi.wire.route import virtual_bucket
 
 if TYPE_CHECKING:
     from pilvi.gateway.pipeline import Gateway
 
 PREFIX = "/_pilvi/"
 HEALTH = msgspec.json.encode({"status": "ok", "version": __version__})
-PREFLIGHT_SECONDS = "600"
 
 
 def answer(gateway: "Gateway", request: Request) -> Response | None:
     """The answer, when the request is not for a service."""
-    if request.path.startswith(PREFIX):
+    if request.path.startswith(PREFIX) and not _is_of_object(request):
         return _own(gateway, request)
-    if request.method == "OPTIONS" and "origin" in request.headers:
-        return _preflight(request)
-    return None
+    return cors.preflight(request) if cors.is_preflight(request) else None
+
+
+def _is_of_object(request: Request) -> bool:
+    """A bucket in the host, and signed: then the path is a key, whatever it begins with."""
+    signed = claims.read(request)
+    return signed is not None and signed.problem is None and virtual_bucket(request.header("host")) != ""
 
 
 def _own(gateway: "Gateway", request: Request) -> Response:
@@ -61,9 +62,11 @@ def _blob(gateway: "Gateway", query: dict[str, list[str]]) -> Response:
     with gateway.store.read() as tx:
         try:
             known = gateway.identity.authenticate(tx, key, token, gateway.clock.now_ms())
-            blob = int(known.caller.source.removeprefix(links.SOURCE))
-        except (AuthenticationFailed, ValueError):
+        except AuthenticationFailed:
             return refused
+        if not known.caller.source.startswith(links.SOURCE):
+            return refused
+        blob = int(known.caller.source.removeprefix(links.SOURCE))
         if not hmac.compare_digest(proof.encode(), links.proof(known.secret, blob).encode()):
             return refused
         try:
@@ -77,7 +80,7 @@ def _may(gateway: "Gateway", request: Request, action: str) -> bool:
     scheme, _, encoded = request.header("authorization").partition(" ")
     try:
         key, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         return False
     if scheme.lower() != "basic" or not key:
         return False
@@ -93,19 +96,6 @@ def _may(gateway: "Gateway", request: Request, action: str) -> bool:
         except (AuthenticationFailed, AccessDenied):
             return False
     return True
-
-
-def _preflight(request: Request) -> Response:
-    headers = [
-        ("Access-Control-Allow-Origin", request.header("origin")),
-        ("Access-Control-Allow-Methods", "GET, HEAD, PUT, POST, DELETE, PATCH"),
-        ("Access-Control-Max-Age", PREFLIGHT_SECONDS),
-        ("Vary", "Origin, Access-Control-Request-Headers"),
-    ]
-    asked = request.header("access-control-request-headers")
-    if asked:
-        headers.append(("Access-Control-Allow-Headers", asked))
-    return Response(200, headers)
 
 
 def _text(status: int, text: str, *headers: tuple[str, str]) -> Response:

@@ -28,7 +28,7 @@ from pilvi.core.context import Context, RequestInfo
 from pilvi.core.effects import Body, Invocation, Invoke, Outcome, WaitFor
 from pilvi.core.errors import CloudError, InternalFailure, NotBuilt
 from pilvi.core.operation import Operation, Service, Stages
-from pilvi.gateway import integrity
+from pilvi.gateway import cors, integrity
 from pilvi.gateway.answer import Answer, Plan, streamed
 from pilvi.gateway.bodies import Receiver, receiver_for
 from pilvi.gateway.cloud import LocalCloud, authorise
@@ -365,6 +365,7 @@ class Exchange:
     def answer(self, result: Any, tx: Tx | None) -> tuple[Response, int]:
         """The response, and the length of its body."""
         response = self.codec.serialise(self.operation.name, result, self.request_id)
+        cors.share(self.request, response)
         body = response.body
         if not isinstance(body, Body):
             return response, len(body)
@@ -379,6 +380,7 @@ class Exchange:
             log.error("request %s failed inside", self.request_id, exc_info=error)
             error = InternalFailure("The request processing has failed because of an internal error.")
         response = self._error_response(error)
+        cors.share(self.request, response)
         self.observe(response.status, error.code)
         return response
 
