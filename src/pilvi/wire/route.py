@@ -102,6 +102,8 @@ def _route_s3(request: Request) -> Match:
     query = _query(request)
     found = _tree("s3").find_two_levels(request.method, path, query, request.headers)
     if found is None:
+        if request.headers.get("content-type", "").startswith("multipart/form-data"):
+            raise NotBuilt("s3:PostObject (uploads by HTML forms) is not built.")
         raise _unknown("MethodNotAllowed", 405)("The specified method is not allowed against this resource.")
     operation, labels = found
     return Match("s3", operation, "rest-xml", labels, query)

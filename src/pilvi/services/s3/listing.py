@@ -1,5 +1,6 @@
 """ListObjects and ListObjectsV2."""
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
@@ -31,7 +32,8 @@ _INT_MAX = 2**31 - 1
 _TYPES = ("FULL_OBJECT", "COMPOSITE")
 _ALGORITHMS = {kind: [name] for kind, name in NAMES.items()}
 _ENCODED = ("Delimiter", "Prefix", "StartAfter")
-_ENCODED_V1 = ("Delimiter", "Marker", "NextMarker")  # not the prefix: SDKs take it as it is
+_ENCODED_V1 = ("Delimiter", "Marker", "NextMarker")
+_UNSAYABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # in XML 1.0
 
 
 def list_check(ctx: Context, req: Params) -> Check:
@@ -74,10 +76,15 @@ def list_objects(ctx: Context, req: ListObjectsRequest) -> ListObjectsOutput:
     bucket = find_bucket(ctx, req)
     page, result = list_page(ctx, bucket, req, req.get("Marker", ""))
     result["Marker"] = req.get("Marker", "")
+    names: tuple[str, ...] = (
+        _ENCODED_V1  # SDKs take the prefix of this version as it is, so it is encoded only where it must be
+    )
+    if _UNSAYABLE.search(result["Prefix"]):
+        names = (*names, "Prefix")
     if page.truncated and req.get("Delimiter"):
         result["NextMarker"] = page.last
     result["Contents"] = contents(page.entries, bucket)
-    return encoded(req, result, _ENCODED_V1)  # type: ignore[return-value]
+    return encoded(req, result, names)  # type: ignore[return-value]
 
 
 def list_page(ctx: Context, bucket: Bucket, req: Params, last: str) -> tuple[Page[StoredObject], dict[str, Any]]:
