@@ -42,6 +42,14 @@ class Group:
                         return True
         return False
 
+    def anonymous_bytes(self) -> int:
+        """What its processes have in memory, without files and /tmp; -1 where it is not counted."""
+        for folder in self.folders:
+            with contextlib.suppress(OSError, ValueError):
+                words = (folder / "memory.stat").read_text().split()
+                return int(words[words.index("anon" if "anon" in words else "total_rss") + 1])
+        return -1
+
     def peak_bytes(self) -> int:
         for folder in self.folders:
             for file in ("memory.peak", "memory.max_usage_in_bytes"):

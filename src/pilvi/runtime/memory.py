@@ -1,4 +1,4 @@
-"""Watches how much memory workers use: all their processes together, without what they share with the zygote.
+"""Watches how much memory workers use: all their processes together, what they share counted once.
 
 The kernel's own limit (cgroups) counts /tmp too, so it lies higher than a function's memory; and where there are no
 cgroups this is the limit. Only workers that have something to do are looked at, a few times a second.
@@ -17,7 +17,7 @@ PERIOD_SECONDS = 0.1
 class _Watched(msgspec.Struct):
     """`new`: it came since the last look. Most are done before the next one, and never cost a look."""
 
-    pid: int
+    used: Callable[[], int]
     limit_bytes: int
     too_large: Callable[[int], None]
     new: bool = True
@@ -28,9 +28,9 @@ class Watch:
         self._watched: dict[int, _Watched] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, number: int, pid: int, limit_bytes: int, too_large: Callable[[int], None]) -> None:
-        """`too_large(bytes)` is called once when the worker uses more than its limit."""
-        self._watched[number] = _Watched(pid, limit_bytes, too_large)
+    def add(self, number: int, used: Callable[[], int], limit_bytes: int, too_large: Callable[[int], None]) -> None:
+        """`too_large(bytes)` is called once when `used()` is above the limit."""
+        self._watched[number] = _Watched(used, limit_bytes, too_large)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(PERIOD_SECONDS, self._look)
 
@@ -48,22 +48,22 @@ class Watch:
             if watched.new:
                 watched.new = False
                 continue
-            used = private_bytes(watched.pid)
+            used = watched.used()
             if used > watched.limit_bytes:
-                del self._watched[number]
+                self._watched.pop(number, None)
                 watched.too_large(used)
         if self._watched:
             self._timer = asyncio.get_running_loop().call_later(PERIOD_SECONDS, self._look)
 
 
 def private_bytes(pid: int) -> int:
-    """Anonymous memory of a process and its descendants, in bytes."""
+    """Anonymous memory of a process and its descendants; what several share is divided among them."""
     used = 0
     pids = [pid]
     while pids:
         current = pids.pop()
         with contextlib.suppress(OSError, ValueError):
-            used += _field(Path(f"/proc/{current}/status").read_text(), "RssAnon:") << 10
+            used += _field(Path(f"/proc/{current}/smaps_rollup").read_text(), "Pss_Anon:") << 10
             pids += [int(word) for word in Path(f"/proc/{current}/task/{current}/children").read_text().split()]
     return used
 

@@ -318,7 +318,7 @@ class ProcessWorker:
             return self._end_answer(self._status)
         waiting = self._waiting = self._loop.create_future()
         watch = self.backend.watch
-        watch.add(self.number, self.pid, self.spec.memory_mb << 20, self._too_large)
+        watch.add(self.number, self._used_bytes, self.spec.memory_mb << 20, self._too_large)
         timer = self._loop.call_later(timeout_seconds, self._timed_out)
         try:
             answer: Answer = await waiting
@@ -375,6 +375,10 @@ class ProcessWorker:
 
     def _end_answer(self, status: int) -> Answer:
         return Answer(self._why or Ending.EXIT, memory_kb=self._memory_kb or self._peak_kb(), status=status)
+
+    def _used_bytes(self) -> int:
+        counted = self._group.anonymous_bytes() if self._group is not None else -1
+        return counted if counted >= 0 else memory.private_bytes(self.pid)
 
     def _peak_kb(self) -> int:
         """What the first process used at most; of one that is gone, what its group did."""

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from pilvi.runtime.worker import linux
+from pilvi.runtime.worker import linux
 from pilvi.runtime.worker import zygote as protocol
 
 START_SECONDS_MAX = 60.0
@@ -88,10 +89,12 @@ class Zygote:
         self.version = ""
         self.pid = 0
         self.alive = False
+        self.pid = 0
         self._loop = asyncio.get_running_loop()
         self._control: socket.socket | None = None
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._gone: asyncio.Future[None] = self._loop.create_future()
+        self._reaped: asyncio.Future[None] = self._gone
         self._forks: dict[int, asyncio.Future[Forked]] = {}
         self._ends: dict[int, Callable[[int], None]] = {}
 
@@ -102,6 +105,7 @@ class Zygote:
             ZygoteFailed: with the reason.
         """
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)  # the launcher's child stays below us, as `ps` and `status` see it
+        linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)  # the zygote becomes our child when its launcher is gone
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
@@ -168,6 +172,14 @@ class Zygote:
                 async with asyncio.timeout(FORK_SECONDS_MAX):
                     await asyncio.shield(self._gone)
         self._lost()
+        await self._reaped
+
+    def _reap(self) -> None:
+        """Waits until the kernel has ended every process in the zygote's pid namespace."""
+        pid, self.pid = self.pid, 0
+        if pid:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
 
     def _send(self, data: bytes, fds: Sequence[int]) -> None:
         assert self._control is not None
@@ -213,6 +225,8 @@ class Zygote:
             ended = self._ends.pop(message["exited"], None)
             if ended is not None:
                 ended(os.waitstatus_to_exitcode(message["status"]))
+        elif "zygote" in message:
+            self.pid = message["zygote"]
         elif "ready" in message:
             self.layers = message["ready"]
             self.version = message["version"]
@@ -246,6 +260,7 @@ class Zygote:
             self._ready.exception()
         if not self._gone.done():
             self._gone.set_result(None)
+            self._reaped = self._loop.run_in_executor(None, self._reap)
         for waiting in self._forks.values():
             if not waiting.done():
                 waiting.set_exception(ZygoteFailed("it is gone"))

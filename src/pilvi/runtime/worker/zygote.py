@@ -10,6 +10,7 @@ Control messages are JSON, one a datagram (SOCK_SEQPACKET), file descriptors bes
 
     server -> zygote   Settings first; then {"spawn": n, ...} with the worker's channel, log pipe and cgroup files;
                        {"kill": n}
+    launcher -> server {"zygote": pid}, whose parent the server becomes when the launcher exits
     zygote -> server   {"ready": layers}, {"exited": n, "status": wait status}
     worker -> server   {"worker": n} with its listening sockets, or {"worker": n, "failed": why}
 """
@@ -78,7 +79,9 @@ class Zygote:
             self._try(sandboxes.USERS, sandboxes.new_users, root.INSIDE_UID, root.INSIDE_GID)
         self._try(sandboxes.PIDS, linux.unshare, linux.CLONE_NEWPID)
         self._try(sandboxes.MOUNTS, linux.unshare, linux.CLONE_NEWNS)
-        if os.fork():
+        pid = os.fork()
+        if pid:
+            _send(self.control, {"zygote": pid})
             os._exit(0)
         linux.set_name("pilvi-zygote")
 
