@@ -22,6 +22,7 @@ from pilvi.core.clock import SystemClock
 from pilvi.core.effects import FunctionSpec, Invocation
 from pilvi.core.errors import CloudError
 from pilvi.runtime import supervisor
+from pilvi.runtime.worker import sandbox
 
 ENDPOINT_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nConnection: close\r\n\r\nthe cloud!"
 
@@ -116,9 +117,6 @@ class ShiftedClock(SystemClock):
 
 
 async def main(folder: Path) -> None:
-    os.umask(0o077)  # as a careful administrator has it
-    folder.mkdir(exist_ok=True)
-    (folder / "secret.db").write_text("SECRET-OF-THE-DATA-FOLDER")
     host = Host(folder)
     host.kept = ["SECRET-OF-THE-SERVERS-" + "MEMORY"]  # type: ignore[attr-defined]
     await host.runtime.start()
@@ -131,7 +129,7 @@ async def main(folder: Path) -> None:
     async def answer(order: dict[str, Any]) -> None:
         try:
             result = {"id": order["id"], "result": await host.obey(order)}
-        except Exception as error:  # the test shall see it
+        except Exception as error:  # noqa: BLE001 - the test shall see it
             result = {"id": order["id"], "raised": repr(error)}
         async with lock:
             await asyncio.to_thread(_write, msgspec.json.encode(result) + b"\n")
@@ -148,5 +146,18 @@ def _write(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
+def without_namespaces() -> None:
+    """As in many containers: an ordinary user on a machine that gives out no namespaces."""
+    sandbox.new_users(1000, 1000)
+    for kind in ("user", "mnt", "pid", "net", "ipc", "uts"):
+        Path(f"/proc/sys/user/max_{kind}_namespaces").write_text("0")
+
+
 if __name__ == "__main__":
-    uvloop.run(main(Path(sys.argv[1])))
+    if sys.argv[2:] == ["bare"]:
+        without_namespaces()
+    os.umask(0o077)  # as a careful administrator has it
+    data = Path(sys.argv[1])
+    data.mkdir(exist_ok=True)
+    (data / "secret.db").write_text("SECRET-OF-THE-DATA-FOLDER")
+    uvloop.run(main(data))

@@ -30,13 +30,13 @@ class Machine:
         reachable: a folder that everybody on the machine can read and write, unless a sandbox forbids it.
     """
 
-    def __init__(self, interpreter: str, uid: int | None) -> None:
+    def __init__(self, interpreter: str, uid: int | None, *kind: str) -> None:
         self.reachable = Path(tempfile.mkdtemp(prefix="pilvi-test-"))
         self.reachable.chmod(0o777)
         self.folder = self.reachable / "data"
         site = [path for path in sys.path if path.endswith("site-packages")]
         source = str(_HERE.parent / "src")
-        arguments = [interpreter, str(_HERE / "runtime_host.py"), str(self.folder)]
+        arguments = [interpreter, str(_HERE / "runtime_host.py"), str(self.folder), *kind]
         self.process = subprocess.Popen(
             arguments,
             stdin=subprocess.PIPE,

@@ -39,7 +39,12 @@ def handler(event, context):
 
 
 def refused(answer: object) -> bool:
-    return isinstance(answer, str) and answer.split(":")[0] in ("PermissionError", "FileNotFoundError", "OSError", "NotADirectoryError")
+    return isinstance(answer, str) and answer.split(":")[0] in (
+        "PermissionError",
+        "FileNotFoundError",
+        "OSError",
+        "NotADirectoryError",
+    )
 
 
 def test_the_data_folder_is_not_there(machine):
@@ -108,7 +113,9 @@ def test_own_code_cannot_be_changed(machine):
     assert refused(machine.function(attempt(body))())
 
 
-@pytest.mark.parametrize("folder", ["/", "/etc", "/usr", "/usr/lib", "/var/task", "/var/runtime", "/dev", "/run", "/home", "/root"])
+@pytest.mark.parametrize(
+    "folder", ["/", "/etc", "/usr", "/usr/lib", "/var/task", "/var/runtime", "/dev", "/run", "/home", "/root"]
+)
 def test_nothing_outside_tmp_can_be_written(machine, folder):
     """A read-only root."""
     assert refused(machine.function(attempt("open(folder + '/written', 'w')", folder=folder))())
@@ -133,7 +140,9 @@ def handler(event, context):
 
 def test_tmp_stays_as_long_as_the_worker(machine):
     """As on AWS: the next invocation of the same worker finds it."""
-    function = machine.function("import os\ndef handler(event, context):\n    open('/tmp/' + event, 'w'); return sorted(os.listdir('/tmp'))")
+    function = machine.function(
+        "import os\ndef handler(event, context):\n    open('/tmp/' + event, 'w'); return sorted(os.listdir('/tmp'))"
+    )
     assert (function("a"), function("b")) == (["a"], ["a", "b"])
 
 

@@ -104,7 +104,9 @@ def handler(event, context):
 
 def test_only_loopback_is_there(machine):
     """No interface of the machine can be seen."""
-    assert machine.function("import socket\ndef handler(event, context): return [n for _, n in socket.if_nameindex()]")() == ["lo"]
+    assert machine.function(
+        "import socket\ndef handler(event, context): return [n for _, n in socket.if_nameindex()]"
+    )() == ["lo"]
 
 
 def test_the_clouds_port_cannot_be_taken_over(machine):

@@ -32,7 +32,9 @@ def still_serves(machine):
 
 def test_only_own_processes_are_seen(machine):
     """The function is alone in its pid namespace."""
-    function = machine.function("import os\ndef handler(event, context): return sorted(n for n in os.listdir('/proc') if n.isdigit())")
+    function = machine.function(
+        "import os\ndef handler(event, context): return sorted(n for n in os.listdir('/proc') if n.isdigit())"
+    )
     assert function() == ["1"]
 
 
@@ -252,7 +254,8 @@ def handler(event, context):
 def test_memory_within_the_limit_is_given(machine):
     """The limit is the function's memory, not less."""
     function = machine.function(
-        "import time\ndef handler(event, context):\n    kept = bytearray(b'x') * (300 << 20); time.sleep(0.3); return len(kept) >> 20", memory_mb=512
+        "import time\ndef handler(event, context):\n    kept = bytearray(b'x') * (300 << 20); time.sleep(0.3); return len(kept) >> 20",
+        memory_mb=512,
     )
     answer = function.invoke()
     assert answer.payload == 300
@@ -286,7 +289,12 @@ def handler(event, context):
 
 def test_the_servers_socket_does_not_obey_the_function(machine):
     """A function that writes to the loader's socket hurts itself at most."""
-    for text in ("b'\\xff' * 1000", "b'\\x02\\xff\\xff\\xff\\xff' + b'x' * 100000", "b'\\x00' * 9", "b'\\x02' + bytes(8)"):
+    for text in (
+        "b'\\xff' * 1000",
+        "b'\\x02\\xff\\xff\\xff\\xff' + b'x' * 100000",
+        "b'\\x00' * 9",
+        "b'\\x02' + bytes(8)",
+    ):
         function = machine.function(f"import os\ndef handler(event, context):\n    os.write(3, {text}); return 'after'")
         assert "payload" in function.begin().result(60)
         assert machine.function(HONEST)(1) == 1
@@ -311,7 +319,7 @@ def handler(event, context):
     assert function() == 1
 
     def fresh() -> bool:
-        return machine.function(HONEST)(1) == 1 and "1" == function.invoke().raw.decode()
+        return machine.function(HONEST)(1) == 1 and function.invoke().raw.decode() == "1"
 
     wait_until(fresh, "a new worker answers", every_s=0.3)
 
@@ -336,7 +344,9 @@ def test_a_killed_zygote_takes_its_workers_and_comes_back(own_machine):
 
 def test_a_killed_server_leaves_no_process(own_machine):
     """kill -9: zygote and workers end with it, also those that are busy, and what they left behind."""
-    function = own_machine.function("import os, time\ndef handler(event, context):\n    os.fork(); time.sleep(event); return event")
+    function = own_machine.function(
+        "import os, time\ndef handler(event, context):\n    os.fork(); time.sleep(event); return event"
+    )
     idle = own_machine.function(HONEST)
     assert idle(1) == 1
     function.begin(20)

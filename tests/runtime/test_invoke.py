@@ -114,9 +114,10 @@ def test_decimals_are_numbers_digit_for_digit(machine):
         "from decimal import Decimal as D\n"
         "def handler(event, context): return [D('1.10000000000000000000001'), D('1E+3'), {'n': D('NaN')}]"
     )
-    assert function.begin().result(60)["payload"] == base64.b64encode(
-        b'[1.10000000000000000000001, 1E+3, {"n": NaN}]'
-    ).decode()
+    assert (
+        function.begin().result(60)["payload"]
+        == base64.b64encode(b'[1.10000000000000000000001, 1E+3, {"n": NaN}]').decode()
+    )
 
 
 # -- errors ----------------------------------------------------------------------------------------------------------
@@ -124,7 +125,9 @@ def test_decimals_are_numbers_digit_for_digit(machine):
 
 def test_an_exception_is_reported_with_its_trace(machine):
     """errorType, errorMessage, stackTrace from the handler on, requestId."""
-    function = machine.function("def handler(event, context):\n    inner()\ndef inner():\n    raise ValueError('no!')\n")
+    function = machine.function(
+        "def handler(event, context):\n    inner()\ndef inner():\n    raise ValueError('no!')\n"
+    )
     answer = function.invoke()
     assert answer.error == "Unhandled"
     path = "main.py"
@@ -132,10 +135,12 @@ def test_an_exception_is_reported_with_its_trace(machine):
     assert (found["errorType"], found["errorMessage"]) == ("ValueError", "no!")
     assert len(found["stackTrace"]) == 2
     assert path in found["stackTrace"][0]
-    assert found["stackTrace"][0].endswith('line 2, in handler\n    inner()\n')
+    assert found["stackTrace"][0].endswith("line 2, in handler\n    inner()\n")
     assert found["stackTrace"][1].endswith("line 4, in inner\n    raise ValueError('no!')\n")
     assert found["requestId"] in answer.tail
-    assert any(line.startswith("[ERROR] ValueError: no!\nTraceback (most recent call last):\n") for line in function.lines())
+    assert any(
+        line.startswith("[ERROR] ValueError: no!\nTraceback (most recent call last):\n") for line in function.lines()
+    )
 
 
 def test_after_an_exception_the_worker_lives(machine):
@@ -150,14 +155,44 @@ def test_after_an_exception_the_worker_lives(machine):
 @pytest.mark.parametrize(
     ("files", "handler", "kind", "message"),
     [
-        ({"main.py": ""}, "nope.handler", "Runtime.ImportModuleError", "Unable to import module 'nope': No module named 'nope'"),
-        ({"main.py": "import nope"}, "main.handler", "Runtime.ImportModuleError", "Unable to import module 'main': No module named 'nope'"),
+        (
+            {"main.py": ""},
+            "nope.handler",
+            "Runtime.ImportModuleError",
+            "Unable to import module 'nope': No module named 'nope'",
+        ),
+        (
+            {"main.py": "import nope"},
+            "main.handler",
+            "Runtime.ImportModuleError",
+            "Unable to import module 'main': No module named 'nope'",
+        ),
         ({"main.py": ""}, "main.handler", "Runtime.HandlerNotFound", "Handler 'handler' missing on module 'main'"),
-        ({"main.py": ""}, "main", "Runtime.MalformedHandlerName", "Bad handler 'main': not enough values to unpack (expected 2, got 1)"),
-        ({"main.py": "def f(:\n"}, "main.handler", "Runtime.UserCodeSyntaxError", "Syntax error in module 'main': invalid syntax (main.py, line 1)"),
-        ({"main.py": ""}, "sys.exit", "Runtime.BuiltInModuleConflict", "Cannot use built-in module sys as a handler module"),
+        (
+            {"main.py": ""},
+            "main",
+            "Runtime.MalformedHandlerName",
+            "Bad handler 'main': not enough values to unpack (expected 2, got 1)",
+        ),
+        (
+            {"main.py": "def f(:\n"},
+            "main.handler",
+            "Runtime.UserCodeSyntaxError",
+            "Syntax error in module 'main': invalid syntax (main.py, line 1)",
+        ),
+        (
+            {"main.py": ""},
+            "sys.exit",
+            "Runtime.BuiltInModuleConflict",
+            "Cannot use built-in module sys as a handler module",
+        ),
         ({"main.py": "1 / 0"}, "main.handler", "ZeroDivisionError", "division by zero"),
-        ({"main.py": "import sys; sys.exit(2)"}, "main.handler", "Runtime.ExitError", "Runtime exited with error: exit status 2"),
+        (
+            {"main.py": "import sys; sys.exit(2)"},
+            "main.handler",
+            "Runtime.ExitError",
+            "Runtime exited with error: exit status 2",
+        ),
     ],
 )
 def test_functions_that_cannot_be_loaded(machine, files, handler, kind, message):
@@ -171,12 +206,24 @@ def test_functions_that_cannot_be_loaded(machine, files, handler, kind, message)
 @pytest.mark.parametrize(
     ("body", "kind", "message"),
     [
-        ("return {1, 2}", "Runtime.MarshalError", "Unable to marshal response: Object of type set is not JSON serializable"),
+        (
+            "return {1, 2}",
+            "Runtime.MarshalError",
+            "Unable to marshal response: Object of type set is not JSON serializable",
+        ),
         ("import sys; sys.exit(3)", "Runtime.ExitError", "Error: Runtime exited with error: exit status 3"),
         ("import sys; sys.exit()", "Runtime.ExitError", "Error: Runtime exited without providing a reason"),
         ("import os; os._exit(4)", "Runtime.ExitError", "Error: Runtime exited with error: exit status 4"),
-        ("import ctypes; ctypes.string_at(0)", "Runtime.ExitError", "Error: Runtime exited with error: signal: segmentation fault (core dumped)"),
-        ("return 'x' * 6291555", "Function.ResponseSizeTooLarge", "Response payload size exceeded maximum allowed payload size (6291556 bytes)."),
+        (
+            "import ctypes; ctypes.string_at(0)",
+            "Runtime.ExitError",
+            "Error: Runtime exited with error: signal: segmentation fault (core dumped)",
+        ),
+        (
+            "return 'x' * 6291555",
+            "Function.ResponseSizeTooLarge",
+            "Response payload size exceeded maximum allowed payload size (6291556 bytes).",
+        ),
     ],
 )
 def test_calls_that_fail(machine, body, kind, message):

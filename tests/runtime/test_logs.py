@@ -60,12 +60,18 @@ def handler(event, context):
     function()
     records = [line for line in function.lines() if line.startswith("[")]
     assert re.fullmatch(r"\[INFO\]\t\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\t\S+\ttwo\nlines", records[0])
-    assert re.fullmatch(r"\[ERROR\]\t\S+Z\t\S+\toh\nTraceback \(most recent call last\):\n.*ZeroDivisionError: .*", records[1], re.DOTALL)
+    assert re.fullmatch(
+        r"\[ERROR\]\t\S+Z\t\S+\toh\nTraceback \(most recent call last\):\n.*ZeroDivisionError: .*",
+        records[1],
+        re.DOTALL,
+    )
 
 
 def test_output_of_children_is_logged(machine):
     """Whatever a program that the function starts writes."""
-    function = machine.function("import subprocess\ndef handler(event, context): subprocess.run(['echo', 'from a child'])")
+    function = machine.function(
+        "import subprocess\ndef handler(event, context): subprocess.run(['echo', 'from a child'])"
+    )
     function()
     assert "from a child" in function.lines()
 

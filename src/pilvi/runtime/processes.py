@@ -5,6 +5,7 @@ import contextlib
 import heapq
 import importlib.util
 import os
+import shutil
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -59,6 +60,7 @@ class ProcessBackend:
         self._workers: set[ProcessWorker] = set()
         self._endpoint = environment.ENDPOINT
         self._servers: set[asyncio.Server] = set()
+        self.shared: list[str] = []  # what all functions import, where they see the machine's own files
 
     # -- life --------------------------------------------------------------------------------------------------------
 
@@ -66,6 +68,7 @@ class ProcessBackend:
         """Looks what the machine offers. Starts no zygote that stays."""
         self._interpreters = interpreters.find()
         (self.folder / "root").mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(self.folder / "tmp", ignore_errors=True)
         await asyncio.to_thread(self.packages.open)
         self.groups.open()
         self._layers = await self._probe()
@@ -178,6 +181,7 @@ class ProcessBackend:
         folder.mkdir(exist_ok=True)
         for path in packages:
             link = folder / Path(path).name
+            self.shared = [str(folder), *packages]
             if not link.is_symlink() or str(link.readlink()) != path:
                 link.unlink(missing_ok=True)
                 link.symlink_to(path)
@@ -222,6 +226,7 @@ class ProcessWorker:
         self._doomed = False  # its end is ordered
         self._over = False  # and has come
         self._loop = asyncio.get_running_loop()
+        self._tmp = backend.folder / "tmp" / str(self.number)  # for where /tmp cannot be a function's own
         self._channel = Channel(self._answered, self._broken)
         self._output: Output | None = None
         self._group: cgroups.Group | None = None
@@ -259,6 +264,8 @@ class ProcessWorker:
     def _order(self, code: str, variables: dict[str, str]) -> ForkOrder:
         spec, backend = self.spec, self.backend
         inside = backend.holds(sandbox.MOUNTS)
+        if not inside:
+            self._tmp.mkdir(parents=True)
         folder = str(backend.packages.folder / code)
         task_root = environment.TASK_ROOT if inside else folder
         limited = self._group is not None and backend.groups.limits_memory
@@ -268,9 +275,9 @@ class ProcessWorker:
             code=code,
             tmp_bytes=spec.tmp_mb << 20,
             data_bytes=0 if limited else (spec.memory_mb << 21) + DATA_BYTES_SPARE,
-            readable=[] if inside else [folder, *_readable_outside()],
-            writable=[],
-            environment={**variables, "LAMBDA_TASK_ROOT": task_root},
+            readable=[] if inside else [folder, *backend.shared],
+            writable=[] if inside else [str(self._tmp)],
+            environment={**variables, **({} if inside else {"LAMBDA_TASK_ROOT": task_root, "TMPDIR": str(self._tmp)})},
             task_root=task_root,
             bootstrap="",
             handler=spec.handler,
@@ -393,6 +400,8 @@ class ProcessWorker:
             self._server = None
         if self._group is not None:
             self.backend.groups.leave(self._group)
+        if not self.backend.holds(sandbox.MOUNTS):
+            shutil.rmtree(self._tmp, ignore_errors=True)
 
 
 _numbers = iter(range(1, 1 << 62))
@@ -411,8 +420,3 @@ def _function_packages() -> list[str]:
             if spec is not None and spec.origin is not None:
                 found.append(str(Path(spec.origin).parent) if spec.submodule_search_locations else spec.origin)
     return found
-
-
-def _readable_outside() -> list[str]:
-    """What an interpreter reads where functions see the machine's own files."""
-    return ["/usr", "/bin", "/lib", "/lib32", "/lib64", "/etc/ssl", "/etc/ld.so.cache", "/etc/localtime", "/proc"]

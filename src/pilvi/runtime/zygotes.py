@@ -15,7 +15,6 @@ from typing import Any
 import msgspec
 
 from pilvi.runtime.worker import linux
-from pilvi.runtime.worker import linux
 from pilvi.runtime.worker import zygote as protocol
 
 START_SECONDS_MAX = 60.0
@@ -104,7 +103,6 @@ class Zygote:
         Raises:
             ZygoteFailed: with the reason.
         """
-        linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)  # the launcher's child stays below us, as `ps` and `status` see it
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)  # the zygote becomes our child when its launcher is gone
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)

@@ -6,6 +6,7 @@ Built once, by the zygote, in a mount namespace of its own. Each worker copies t
 
 import os
 import socket
+import sys
 from typing import Final
 
 from . import linux
@@ -57,6 +58,17 @@ def build(new: str, code: str, prefixes: list[str], packages: list[str]) -> None
     linux.mount("proc", new + "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
     linux.mount("none", new, flags=linux.MS_REMOUNT | linux.MS_BIND | linux.MS_RDONLY | linux.MS_NOSUID)
     linux.pivot_root(new)
+
+
+def outside(prefixes: list[str]) -> list[str]:
+    """What functions may read of the machine itself where there is no root of their own."""
+    parts = [f"{prefix}/{part}" for prefix in prefixes for part in _PARTS]
+    return [*_SYSTEM, *_SETTINGS, *_SETTINGS_MORE, *_outermost(parts)]
+
+
+def interpreter() -> list[str]:
+    """Where this interpreter is installed."""
+    return [sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix]
 
 
 def enter(code: str, tmp_bytes: int) -> None:

@@ -92,6 +92,8 @@ class Sandbox:
         _write(b"/proc/self/oom_score_adj", _OOM_SCORE)
         if self.holds(MOUNTS):
             self._layer(MOUNTS, self._own_files, order)
+        if not self.holds(MOUNTS):
+            self.layers[USER] = "without a root of their own, functions read their code as the cloud's user"
         self._layer(USER, _become, order["uid"])
         self._layer(USERS, _own_users)
         self._layer(PRIVILEGES, linux.prctl, linux.PR_SET_NO_NEW_PRIVS, 1)
@@ -152,7 +154,8 @@ class Sandbox:
         if self.holds(MOUNTS):
             landlock.restrict(["/"], ["/tmp"], devices)  # noqa: S108 - its own
         else:
-            landlock.restrict(order["readable"], order["writable"], devices)
+            readable = [*root.outside(root.interpreter()), *order["readable"]]
+            landlock.restrict(readable, order["writable"], devices)
 
 
 def _become(uid: int | None) -> None:

@@ -43,9 +43,12 @@ def main(control_fd: int) -> None:
         zygote = Zygote(control, settings)
         zygote.enter_namespaces()
         zygote.prepare()
-        zygote.serve()
-    except EOFError:
-        pass  # the server is gone
+        try:
+            zygote.serve()
+        except (EOFError, ConnectionError):  # the server is gone
+            zygote.end()
+    except (EOFError, ConnectionError):
+        pass
     except Exception as error:  # noqa: BLE001 - the server can tell it, this process cannot
         with contextlib.suppress(OSError):
             _send(control, {"failed": f"{type(error).__name__}: {error}"})
@@ -86,18 +89,13 @@ class Zygote:
         linux.set_name("pilvi-zygote")
 
     def prepare(self) -> None:
-        if self.layers[sandboxes.PIDS] == "":
+        if not self._holds(sandboxes.PIDS):
+            linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
+        else:
             self.own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-        if self.layers[sandboxes.MOUNTS] == "":
-            prefixes = [sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix]
-            self._try(
-                sandboxes.MOUNTS,
-                root.build,
-                self.settings["root"],
-                self.settings["code"],
-                prefixes,
-                self.settings["packages"],
-            )
+        if self._holds(sandboxes.MOUNTS):
+            folder, code, packages = (self.settings[name] for name in ("root", "code", "packages"))
+            self._try(sandboxes.MOUNTS, root.build, folder, code, root.interpreter(), packages)
         if not self.settings["probe"]:
             self._preload()
         self._probe()
@@ -182,13 +180,35 @@ class Zygote:
                 os.close(fd)
 
     def _reap(self) -> None:
-        while self.workers:
-            pid, status = os.waitpid(-1, os.WNOHANG)
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
             if pid == 0:
                 return
             number = self.workers.pop(pid, None)
             if number is not None:
+                self._end_orphans()
                 _send(self.control, {"exited": number, "status": status})
+
+    def _end_orphans(self) -> None:
+        """Where no pid namespace ends them with their worker: what it left behind has become our child."""
+        if self._holds(sandboxes.PIDS):
+            return
+        with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:  # noqa: PTH123
+            orphans = [int(word) for word in file.read().split() if int(word) not in self.workers]
+        for pid in orphans:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def end(self) -> None:
+        """Ends every worker; the kernel does it where this is the first process of a pid namespace."""
+        self.workers.clear()
+        with contextlib.suppress(ChildProcessError):
+            while not self._holds(sandboxes.PIDS):
+                self._end_orphans()
+                os.waitpid(-1, 0)
 
     def _fork(self) -> int:
         """A child in a pid namespace of its own, where there are such."""
