@@ -30,6 +30,7 @@ _HEADER: Final = re.compile(
     r"AWS4-HMAC-SHA256 Credential=([^/,\s]{1,128})/([0-9]{8})/([a-z0-9-]{1,32})/([a-z0-9-]{1,64})/aws4_request, ?"
     r"SignedHeaders=([a-z0-9;!#$&'*+.^_`|~-]+), ?Signature=([0-9a-f]{64})\Z"
 )
+_CREDENTIAL: Final = re.compile(r"([^/]+)/([0-9]{8})/([a-z0-9-]{1,32})/([a-z0-9-]{1,64})/aws4_request\Z")
 _TIMESTAMP: Final = re.compile(r"[0-9]{8}T[0-9]{6}Z\Z")
 _REGION: Final = re.compile(r"[a-z0-9-]{1,32}\Z")
 _SERVICE: Final = re.compile(r"[a-z0-9-]{1,64}\Z")
@@ -211,6 +212,7 @@ def _credential_problem(credential: str) -> tuple[AuthProblem, tuple[str, ...]] 
 
 
 _PARAMETERS: Final = ("X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date")
+_PARAMETERS_S3: Final = (*_PARAMETERS, "X-Amz-Expires")
 
 
 def _read_query(request: Request) -> Claims:
@@ -220,19 +222,23 @@ def _read_query(request: Request) -> Claims:
     """
     values: dict[str, str] = {}
     for part in request.query.split("&"):
-        name, _, value = part.partition("=")
-        if name.startswith("X-Amz-"):
-            values[name if "%" not in name else unquote(name)] = _decoded(value)
+        if part.startswith("X-Amz-"):
+            name, _, value = part.partition("=")
+            if "%" in part:
+                name, value = unquote(name), _decoded(value)
+            values[name] = value
     credential = values.get("X-Amz-Credential", "")
-    scope = credential.split("/")
-    service = scope[3] if len(scope) == 5 and _SERVICE.match(scope[3]) else ""
-    problem, details = _query_problem(values, service)
+    scope = _CREDENTIAL.match(credential)
+    key, date, region, service = (
+        scope.groups() if scope else (credential.split("/")[0], "", "", _service_of(credential))
+    )
+    problem, details = _query_problem(values, service, found=scope is not None)
     if problem is not None:
-        return Claims(scope[0], service=service, presigned=True, problem=problem, details=details)
+        return Claims(key, service=service, presigned=True, problem=problem, details=details)
     return Claims(
-        scope[0],
-        scope[1],
-        scope[2],
+        key,
+        date,
+        region,
         service,
         values["X-Amz-SignedHeaders"],
         values["X-Amz-Signature"],
@@ -244,17 +250,23 @@ def _read_query(request: Request) -> Claims:
     )
 
 
-def _query_problem(values: dict[str, str], service: str) -> tuple[AuthProblem | None, tuple[str, ...]]:
-    if "X-Amz-Algorithm" in values and values["X-Amz-Algorithm"] != ALGORITHM:
+def _service_of(credential: str) -> str:
+    """The service that a credential names, though something else in it is wrong."""
+    scope = credential.split("/")
+    return scope[3] if len(scope) == 5 and _SERVICE.match(scope[3]) else ""
+
+
+def _query_problem(values: dict[str, str], service: str, *, found: bool) -> tuple[AuthProblem | None, tuple[str, ...]]:
+    """What is wrong with the parameters, in the order in which S3 looks at them. `found`: not the credential."""
+    if values.get("X-Amz-Algorithm", ALGORITHM) != ALGORITHM:
         return AuthProblem.QUERY_ALGORITHM, (values["X-Amz-Algorithm"],)
-    needed = (*_PARAMETERS, "X-Amz-Expires") if service in ("s3", "") else _PARAMETERS
-    missing = [name for name in needed if not values.get(name)]
-    if missing:
+    needed = _PARAMETERS_S3 if service in ("s3", "") else _PARAMETERS
+    if not all(map(values.get, needed)):
+        missing = [name for name in needed if not values.get(name)]
         return AuthProblem.QUERY_PARTS, (", ".join(f"'{name}'" for name in missing),)
-    found = _credential_problem(values["X-Amz-Credential"])
-    if found is not None:
-        problem, details = found
-        return (AuthProblem.QUERY_CREDENTIAL, details) if problem is AuthProblem.CREDENTIAL else found
+    problem = None if found else _credential_problem(values["X-Amz-Credential"])
+    if problem is not None:
+        return (AuthProblem.QUERY_CREDENTIAL, problem[1]) if problem[0] is AuthProblem.CREDENTIAL else problem
     if not _NAMES.match(values["X-Amz-SignedHeaders"]):
         return AuthProblem.QUERY_PARTS, ("'X-Amz-SignedHeaders'",)
     if not _TIMESTAMP.match(values["X-Amz-Date"]):
@@ -263,6 +275,8 @@ def _query_problem(values: dict[str, str], service: str) -> tuple[AuthProblem | 
 
 
 def _expires_problem(expires: str) -> AuthProblem | None:
+    if len(expires) <= 5 and expires.isascii() and expires.isdigit():
+        return None
     digits = expires.removeprefix("-")
     if not (digits.isascii() and digits.isdigit()) or len(digits) > 18:
         return AuthProblem.EXPIRES_NO_NUMBER
@@ -272,8 +286,6 @@ def _expires_problem(expires: str) -> AuthProblem | None:
 
 
 def _decoded(text: str) -> str:
-    if "%" not in text:
-        return text
     return _remembered(text) if len(text) <= REMEMBERED_LENGTH_MAX else unquote(text)
 
 

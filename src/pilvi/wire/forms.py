@@ -28,7 +28,7 @@ def pairs(text: str) -> Pairs:
     for part in text.split("&"):
         if part:
             name, _, value = part.partition("=")
-            found.append((decode(name), decode(value)))
+            found.append((decode(name), decode(value)) if "%" in part or "+" in part else (name, value))
     return tuple(found)
 
 

@@ -226,12 +226,15 @@ def _squeezed(value: str) -> str:
 
 
 def _sorted_query(query: str) -> str:
-    """As it was sent, but for the order, and without the signature itself."""
+    """As it was sent, but for the order, and without the signature itself.
+
+    Names are compared with their values, which is wrong where one begins with another: `_recoded_query` knows better.
+    """
     if not query:
         return ""
-    pairs = [part.partition("=") for part in query.split("&") if part and not part.startswith("X-Amz-Signature=")]
-    pairs.sort()
-    return "&".join([f"{name}={value}" for name, _, value in pairs])
+    parts = [part for part in query.split("&") if part and not part.startswith("X-Amz-Signature=")]
+    parts.sort()
+    return "&".join([part if "=" in part else f"{part}=" for part in parts])
 
 
 def _recoded_query(query: str) -> str:
