@@ -161,6 +161,7 @@ class Cloud:
         await self.runtime.start()
         self.worker.start()
         self.loop.call_later(USES_SECONDS, self._write_uses)
+        self.loop.call_soon(self._warm_known)
         return Ready(self.endpoint, key, created, self.runtime.layers(), sorted(self.runtime.runtimes()))
 
     async def stop(self) -> None:
@@ -219,9 +220,19 @@ class Cloud:
         self.waits.wake(topics)
         for topic in topics:
             if topic.startswith(hints.WARM):
-                task = self.loop.create_task(self.runtime.warm(topic.removeprefix(hints.WARM)))
-                self._warming.add(task)
-                task.add_done_callback(self._warmed)
+                self._warm(topic.removeprefix(hints.WARM))
+
+    def _warm_known(self) -> None:
+        """Once the cloud is ready: what its functions run on, for those that are there from before."""
+        with self.store.read() as tx:
+            known = hints.runtimes_in_use(tx)
+        for runtime in known & self.runtime.runtimes():
+            self._warm(runtime)
+
+    def _warm(self, runtime: str) -> None:
+        task = self.loop.create_task(self.runtime.warm(runtime))
+        self._warming.add(task)
+        task.add_done_callback(self._warmed)
 
     def _warmed(self, task: asyncio.Task[None]) -> None:
         self._warming.discard(task)
