@@ -27,6 +27,7 @@ class LogFile(logging.Handler):
         super().__init__()
         self._path = path
         self._bytes_max = bytes_max
+        self._fd, self._size = -1, 0
         self._open()
 
     def emit(self, record: logging.LogRecord) -> None:
