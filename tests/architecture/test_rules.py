@@ -17,7 +17,8 @@ SLEEPERS = {
     "tests/properties/test_outbox_worker.py": "lets the writer's thread run between two rules; no claim waits for it",
 }
 UNFINISHED = re.compile(r"\b(TOD[O]|FIXM[E]|XX[X]|HAC[K])\b")
-ELSEWHERE = re.compile(r"/work/|/root/|pypi\.org/simple|files\.pythonhosted")
+# Every machine has /proc/1/root and /root/.ssh: what hostile code asks for is not where this was written.
+ELSEWHERE = re.compile(r"/work/|(?<!/1)/root/(?!\.ssh)|pypi\.org/simple|files\.pythonhosted")
 
 
 def files() -> list[Path]:
