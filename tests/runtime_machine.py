@@ -48,6 +48,7 @@ class Machine:
                 "PATH": os.environ["PATH"],
                 "PYTHONPATH": ":".join([source, *site]),
                 "HOME": str(self.reachable),
+                "PYENV_ROOT": os.environ.get("PYENV_ROOT", str(Path.home() / ".pyenv")),
                 "SECRET": "SECRET-OF-THE-ENVIRONMENT",
             },
             cwd="/",

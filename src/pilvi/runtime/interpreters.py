@@ -1,5 +1,6 @@
 """Which runtimes this machine has: Python 3.11 and later, found by file name. Nothing is started to find out."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -34,7 +35,8 @@ def _folders(environ: Mapping[str, str]) -> Iterator[Path]:
     data = Path(environ.get("XDG_DATA_HOME", home / ".local/share"))
     uv = Path(environ.get("UV_PYTHON_INSTALL_DIR", data / "uv/python"))
     for installed in (pyenv / "versions", uv):
-        yield from sorted(installed.glob("*/bin"), reverse=True)
+        with contextlib.suppress(OSError):  # absent, or somebody else's
+            yield from (installed / name / "bin" for name in sorted(os.listdir(installed), reverse=True))  # noqa: PTH208
 
 
 def _is_program(path: str) -> bool:

@@ -217,10 +217,10 @@ class Pool:
             CloudError: none can be started, or none became free in time.
         """
         free = self._take(spec)
-        while free is None:
-            if self._room() or self._evict():
-                return await self._start(spec, request_id), True
+        if free is None and not self._room() and not self._evict():
             free = await self._queued(spec.key)
+        if free is None:
+            return await self._start(spec, request_id), True
         return free, False
 
     def release(self, sandboxed: Sandboxed) -> None:
@@ -328,7 +328,7 @@ class Pool:
 
     def _room(self) -> bool:
         """Whether memory for one more worker is there. One may always run."""
-        if not self._busy and not self._idle:
+        if not self._busy and not any(self._idle.values()):
             return True
         now = asyncio.get_running_loop().time()
         if now - self._looked_at > MEMORY_LOOK_SECONDS:

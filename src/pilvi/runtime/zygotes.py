@@ -4,6 +4,7 @@ import array
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -109,18 +110,23 @@ class Zygote:
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self._control = ours
         self.alive = True
-        with theirs:
-            launcher = await asyncio.to_thread(self._launch, theirs.fileno())
         self._loop.add_reader(ours, self._readable)
-        self._send(msgspec.json.encode(self.settings), [])
         try:
-            async with asyncio.timeout(START_SECONDS_MAX):
-                await asyncio.shield(self._ready)
+            with theirs:
+                launcher = await asyncio.to_thread(self._launch, theirs.fileno())
+            self._send(msgspec.json.encode(self.settings), [])
+            try:
+                async with asyncio.timeout(START_SECONDS_MAX):
+                    await asyncio.shield(self._ready)
+            finally:
+                if self._ready.cancelled() or not self._ready.done():
+                    launcher.kill()
                 await asyncio.to_thread(launcher.wait)
-        except BaseException as error:
+        except TimeoutError:
             self._lost()
-            if isinstance(error, TimeoutError):
-                raise ZygoteFailed("it took too long to start") from None
+            raise ZygoteFailed("it took too long to start") from None
+        except BaseException:
+            self._lost()
             raise
 
     def _launch(self, control: int) -> subprocess.Popen[bytes]:
@@ -256,6 +262,9 @@ class Zygote:
         if not self._ready.done():
             self._ready.set_exception(ZygoteFailed("it ended while it started"))
             self._ready.exception()
+        if self.pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)  # it ends by itself, unless it hangs
         if not self._gone.done():
             self._gone.set_result(None)
             self._reaped = self._loop.run_in_executor(None, self._reap)

@@ -207,12 +207,20 @@ def _prepare(paths: list[str], preloaded: list[str]) -> None:
     sys.path[:0] = paths
     sys.stdout = sys.__stdout__ = _stream(1)  # type: ignore[misc,assignment]  # the zygote's were made for another file
     sys.stderr = sys.__stderr__ = _stream(2)  # type: ignore[misc,assignment]
-    tempfile: Any = sys.modules.get("tempfile")
-    if tempfile is not None:
-        tempfile._name_sequence = None  # noqa: SLF001 - it tells forks apart by pid: ours are all 1
+    _new_entropy()
     _prefer_own(paths, set(preloaded))
     warm.forget(dict(os.environ))
     _set_up_logging()
+
+
+def _new_entropy() -> None:
+    """For what tells forks apart by pid: in namespaces of their own, zygote and workers are all number 1."""
+    tempfile: Any = sys.modules.get("tempfile")
+    if tempfile is not None:
+        tempfile._name_sequence = None  # noqa: SLF001
+    ssl: Any = sys.modules.get("ssl")
+    if ssl is not None:
+        ssl.RAND_add(os.urandom(64), 64.0)
 
 
 def _stream(fd: int) -> TextIO:
