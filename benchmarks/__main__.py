@@ -98,7 +98,7 @@ def starts(kind: type[Server], folder: Path) -> Figures:
 
 
 def s3(server: Server, options: argparse.Namespace, found: Figures) -> None:
-    server.client("s3").create_bucket(Bucket=objects.BUCKET)
+    objects.prepare(server)
     for label, size in (("4k", 4_096), ("1m", 1_048_576)):
         for method in ("PUT", "GET"):
             progress(f"{server.name}: {method} {label}")

@@ -12,6 +12,7 @@ from benchmarks.servers import Missing, Server
 
 CONNECTIONS = 16
 BUCKET = "bench"
+WARMING = 50
 KEYS = {4_096: 60_000, 1_048_576: 2_000}  # distinct keys of a size: more than a run of seconds can use up
 
 SCRIPT = """
@@ -39,6 +40,14 @@ class Load(msgspec.Struct, frozen=True):
     rate: float
     operations: int
     errors: int
+
+
+def prepare(server: Server) -> None:
+    """A bucket, and enough objects in it that what a server does only once is done."""
+    client = server.client("s3")
+    client.create_bucket(Bucket=BUCKET)
+    for number in range(WARMING):
+        client.put_object(Bucket=BUCKET, Key=f"warming/{number}", Body=bytes(4_096))
 
 
 def measure(server: Server, method: str, size: int, seconds: int, folder: Path) -> Load:
