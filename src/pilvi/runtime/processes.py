@@ -10,12 +10,15 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
+import msgspec
+
 from pilvi.core.effects import FunctionSpec
 from pilvi.runtime import cgroups, environment, interpreters, memory
 from pilvi.runtime.backend import Answer, Ending, Event, OnOutput
 from pilvi.runtime.channel import Channel, Output
 from pilvi.runtime.errors import InvalidRuntime, ServiceException
 from pilvi.runtime.package import Packages
+from pilvi.runtime.runtime_api import RuntimeApi
 from pilvi.runtime.worker import sandbox
 from pilvi.runtime.zygotes import Forked, ForkOrder, Settings, Zygote, ZygoteFailed
 
@@ -23,6 +26,7 @@ FetchCode = Callable[[int], bytes]
 OnSocket = Callable[[socket.socket], Awaitable[asyncio.Server]]
 
 PRIVATE_UIDS = range(200_000, 265_536)
+PROVIDED = ("provided.al2", "provided.al2023")  # a program named bootstrap
 FUNCTION_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
 PRELOAD = (
     *("json", "logging", "base64", "collections", "concurrent.futures", "copy", "csv", "dataclasses", "datetime"),
@@ -71,8 +75,11 @@ class ProcessBackend:
         shutil.rmtree(self.folder / "tmp", ignore_errors=True)
         await asyncio.to_thread(self.packages.open)
         self.groups.open()
-        self._layers = await self._probe()
-        if self._layers.get(sandbox.NETWORK, "?") != "":
+        own = next(iter(self._interpreters))
+        self._layers = await self._probe(own)
+        if self.holds(sandbox.NETWORK):
+            self._interpreters |= dict.fromkeys(PROVIDED, self._interpreters[own])
+        else:
             await self._listen_outside()
 
     async def stop(self) -> None:
@@ -108,12 +115,14 @@ class ProcessBackend:
         return await asyncio.to_thread(self.packages.prepare, spec.code_sha256, lambda: self._fetch_code(spec.code))
 
     async def zygote(self, runtime: str) -> Zygote:
-        """The zygote of a runtime, started if it does not run.
+        """The zygote of a runtime, started if it does not run. Programs are forked by our own interpreter's.
 
         Raises:
             InvalidRuntime: there is no such interpreter.
             ZygoteFailed: it does not start.
         """
+        if runtime in PROVIDED and runtime in self._interpreters:
+            runtime = next(iter(self._interpreters))
         task = self._zygotes.get(runtime)
         if task is None or (task.done() and (task.cancelled() or task.exception() or not task.result().alive)):
             if runtime not in self._interpreters:
@@ -192,9 +201,8 @@ class ProcessBackend:
         await zygote.start()
         return zygote
 
-    async def _probe(self) -> dict[str, str]:
+    async def _probe(self, runtime: str) -> dict[str, str]:
         """What a worker's sandbox can be made of here: a zygote that tries, tells and ends."""
-        runtime = next(iter(self._interpreters))
         probe = Zygote(self._interpreters[runtime], self._settings(probe=True))
         try:
             await probe.start()
@@ -227,7 +235,10 @@ class ProcessWorker:
         self._over = False  # and has come
         self._loop = asyncio.get_running_loop()
         self._tmp = backend.folder / "tmp" / str(self.number)  # for where /tmp cannot be a function's own
-        self._channel = Channel(self._answered, self._broken)
+        self._is_program = spec.runtime in PROVIDED
+        self._link: Channel | RuntimeApi = (
+            RuntimeApi(self._answered) if self._is_program else Channel(self._answered, self._broken)
+        )
         self._output: Output | None = None
         self._group: cgroups.Group | None = None
         self._server: asyncio.Server | None = None
@@ -279,18 +290,25 @@ class ProcessWorker:
             writable=[] if inside else [str(self._tmp)],
             environment={**variables, **({} if inside else {"LAMBDA_TASK_ROOT": task_root, "TMPDIR": str(self._tmp)})},
             task_root=task_root,
-            bootstrap="",
+            bootstrap=f"{task_root}/bootstrap" if self._is_program else "",
             handler=spec.handler,
             paths=[task_root, "/opt/python"],
         )
 
     async def _connect(self, ours: socket.socket, forked: Forked) -> None:
         self.pid = forked.pid
-        ours.setblocking(False)
-        await self._loop.create_connection(lambda: self._channel, sock=ours)
-        if forked.sockets:
-            runtime_api, endpoint = forked.sockets
-            runtime_api.close()
+        runtime_api, endpoint = forked.sockets or (None, None)
+        if isinstance(self._link, Channel):
+            channel = self._link
+            ours.setblocking(False)
+            await self._loop.create_connection(lambda: channel, sock=ours)
+            if runtime_api is not None:
+                runtime_api.close()
+        else:
+            ours.close()
+            assert runtime_api is not None, "programs need a network namespace"
+            await self._link.start(runtime_api)
+        if endpoint is not None:
             self._server = await self.backend.serve_endpoint(endpoint)
         if self._over:  # it ended meanwhile
             self._close()
@@ -308,7 +326,7 @@ class ProcessWorker:
 
     async def invoke(self, event: Event, timeout_seconds: float) -> Answer:
         if self.alive:
-            self._channel.send(event)
+            self._link.send(event)
         return await self._wait(timeout_seconds)
 
     def kill(self) -> None:
@@ -341,6 +359,8 @@ class ProcessWorker:
         return answer
 
     def _answered(self, answer: Answer) -> None:
+        if not answer.memory_kb:  # programs do not tell
+            answer = msgspec.structs.replace(answer, memory_kb=self._peak_kb())
         if answer.ending in (Ending.READY, Ending.INIT_ERROR):
             self._first = answer
         elif self._waiting is None:
@@ -392,7 +412,7 @@ class ProcessWorker:
         return memory.peak_kb(self.pid) or (self._group.peak_bytes() >> 10 if self._group is not None else 0)
 
     def _close(self) -> None:
-        self._channel.close()
+        self._link.close()
         if self._output is not None:
             self._output.close()
         if self._server is not None:
