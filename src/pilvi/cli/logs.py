@@ -42,7 +42,9 @@ def run(data: Path, wanted: Wanted) -> int:
     try:
         file = path.open("rb")
     except OSError:
-        raise StartError(f"there is no log in {data}: start the cloud with `pilvi up -d`", Exit.NOT_RUNNING) from None
+        raise StartError(
+            f"there is no {path.name} in {data} yet: start the cloud with `pilvi up -d`", Exit.NOT_RUNNING
+        ) from None
     with file:
         for line in deque(_chosen(_stored(path, file), wanted), wanted.lines):
             _show(line, wanted)
