@@ -105,5 +105,6 @@ class Context:
         """The same attempt as somebody else (and in another region): work that a service does on behalf of a resource."""
         request = self.request
         if region and region != request.region:
-            request = msgspec.structs.replace(request, region=region)
+            context = {**request.context, "aws:RequestedRegion": region}
+            request = msgspec.structs.replace(request, region=region, context=context)
         return Context(self.tx, caller, request, self.now_ms, self.ids, self.cloud, waited=self.waited)

@@ -227,6 +227,8 @@ class Exchange:
             detail = claims.token if problem in TOKEN_PROBLEMS else claims.access_key_id
             raise sigv4.as_error(problem, family, detail) from None
         self.signed = sigv4.verify(claims, request, known.secret, self.now_ms, family, staged=staged)
+        if family == "s3":
+            self.info.context.update(sigv4.condition_keys(claims, self.now_ms))
         self.caller = known.caller
         self.gateway.identity.used(known.caller, claims.service, claims.region, self.now_ms)
 
@@ -236,7 +238,10 @@ class Exchange:
         host = headers.get("host", "")
         if request.label:
             host = host.removeprefix(f"{request.label}.")
+        claims = self.claims
+        region = claims.region if claims is not None and claims.region else self.gateway.region
         context: dict[str, str | list[str]] = {
+            "aws:RequestedRegion": region,
             "aws:SourceIp": request.peer,
             "aws:SecureTransport": "true" if request.secure else "false",
         }
@@ -245,7 +250,7 @@ class Exchange:
                 context[key] = headers[header]
         return RequestInfo(
             self.request_id,
-            self.claims.region if self.claims and self.claims.region else self.gateway.region,
+            region,
             f"https://{host}" if request.secure else f"http://{host}",
             context,
             self.service.name,

@@ -30,6 +30,7 @@ __all__ = [
     "Family",
     "Signed",
     "as_error",
+    "condition_keys",
     "family",
     "read",
     "signing_key",
@@ -133,6 +134,22 @@ def _verify_old(claims: Claims, request: Request, secret: str, now_ms: int, fami
         details = (claims.access_key_id, text, text.encode("latin-1").hex(" "), claims.signature)
         raise as_error(AuthProblem.SIGNATURE, family, *details)
     return Signed(b"", claims.timestamp, "", "")
+
+
+def condition_keys(claims: Claims, now_ms: int) -> dict[str, str]:
+    """What S3's policies can know of a verified signature.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/bucket-policy-s3-sigv4-conditions.html
+    """
+    keys = {
+        "s3:authType": "REST-QUERY-STRING" if claims.presigned else "REST-HEADER",
+        "s3:signatureversion": "AWS" if claims.old else ALGORITHM,
+    }
+    if claims.payload:
+        keys["s3:x-amz-content-sha256"] = claims.payload
+    if claims.presigned and not claims.old:
+        keys["s3:signatureAge"] = str(max(now_ms - _epoch_ms(claims.timestamp), 0))
+    return keys
 
 
 def check(claims: Claims, request: Request, now_ms: int, family: str, service: str = "") -> None:
