@@ -260,7 +260,12 @@ def test_metadata_has_a_limit(s3: Buckets) -> None:
 
 def test_aws_chunked_is_no_content_encoding(s3: Buckets) -> None:
     """It says how the body came, not what it is."""
-    for given, kept in (("aws-chunked", None), ("gzip, aws-chunked", "gzip"), ("aws-chunked,gzip", "gzip"), ("br", "br")):
+    for given, kept in (
+        ("aws-chunked", None),
+        ("gzip, aws-chunked", "gzip"),
+        ("aws-chunked,gzip", "gzip"),
+        ("br", "br"),
+    ):
         s3.put("photos", "a", b"x", ContentEncoding=given)
         assert s3.get("photos", "a")[1].get("ContentEncoding") == kept
 
@@ -374,6 +379,17 @@ def test_deleting_too_many(s3: Buckets) -> None:
         objects = [{"Key": str(number)} for number in range(count)]
         with pytest.raises(errors.MalformedXML):
             s3.s3("DeleteObjects", Bucket="photos", Delete={"Objects": objects})
+
+
+def test_nothing_is_locked_so_no_lock_is_bypassed(s3: Buckets) -> None:
+    """The header of object lock is refused for buckets without it, whatever it says."""
+    s3.put("photos", "a")
+    for said in (True, False):
+        with pytest.raises(errors.InvalidArgument, match="only applicable to Object Lock enabled buckets"):
+            s3.s3("DeleteObject", Bucket="photos", Key="a", BypassGovernanceRetention=said)
+        with pytest.raises(errors.InvalidArgument, match="only applicable to Object Lock enabled buckets"):
+            s3.s3("DeleteObjects", Bucket="photos", Delete={"Objects": [{"Key": "a"}]}, BypassGovernanceRetention=said)
+    assert s3.keys("photos") == ["a"]
 
 
 # -- listing -----------------------------------------------------------------------------------------------------------

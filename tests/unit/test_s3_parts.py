@@ -248,6 +248,14 @@ def test_aborting_forgets_everything(s3: Buckets) -> None:
             call()
 
 
+def test_an_abort_has_no_condition(s3: Buckets) -> None:
+    """The time of its beginning is a condition of directory buckets alone: it is refused, not passed over."""
+    upload = begin(s3)
+    with pytest.raises(NotBuilt):
+        s3.s3("AbortMultipartUpload", Bucket="photos", Key="big", UploadId=upload, IfMatchInitiatedTime="x")
+    assert s3.s3("ListParts", Bucket="photos", Key="big", UploadId=upload)["UploadId"] == upload
+
+
 def test_an_upload_belongs_to_its_key(s3: Buckets) -> None:
     """Another key, bucket or an invented id is NoSuchUpload."""
     upload = begin(s3)

@@ -7,7 +7,7 @@ import pytest
 from harness import ACCOUNT
 from iam_harness import IamHarness
 from pilvi.core import caller as callers
-from pilvi.core.errors import AccessDenied, ValidationError
+from pilvi.core.errors import AccessDenied, NotBuilt, ValidationError
 from pilvi.identity.authenticate import AuthenticationFailed, Problem
 from pilvi.services.sts.errors import InvalidParameterValue, MalformedPolicyDocument, PackedPolicyTooLarge
 from policies import allow, deny, document
@@ -313,6 +313,16 @@ class TestOwnSessions:
         session = cloud.caller_of(made["AccessKeyId"], made["SessionToken"])
         assert session.kind == "root"
         assert session.session_expires_ms == cloud.clock.now_ms() + 3_600_000
+
+    @pytest.mark.parametrize("member", ["ProvidedContexts", "MinimumSessionTokenSize"])
+    def test_what_is_not_built_is_refused(self, cloud, member):
+        """A session that would be another one than AWS's is not handed out."""
+        bob = cloud.user("bob")
+        make_role(cloud, {"AWS": bob.arn})
+        with pytest.raises(NotBuilt, match=member):
+            cloud.run_as(bob, "sts", "AssumeRole", RoleArn=ROLE, RoleSessionName="s1", **{member: 1})
+        with pytest.raises(NotBuilt, match=member):
+            cloud.run_as(bob, "sts", "GetSessionToken", **{member: 1})
 
     def test_everyone_may_ask_who_he_is(self, cloud):
         """Even when a policy denies it."""

@@ -5,6 +5,7 @@ from pilvi.core.context import Context
 from pilvi.core.errors import AccessDenied, CloudError, NotBuilt
 from pilvi.core.operation import operation
 from pilvi.services.s3.access import (
+    Params,
     check_version,
     existing_tags,
     find_bucket,
@@ -14,7 +15,7 @@ from pilvi.services.s3.access import (
     refuse,
 )
 from pilvi.services.s3.conditions import names_etag
-from pilvi.services.s3.errors import MalformedXML, failed_condition
+from pilvi.services.s3.errors import MalformedXML, failed_condition, invalid_argument
 from pilvi.services.s3.names import check_key
 from pilvi.services.s3.objects import remove
 from pilvi.services.s3.records import Bucket, StoredObject
@@ -39,9 +40,19 @@ def delete_object(ctx: Context, req: DeleteObjectRequest) -> DeleteObjectOutput:
     refuse(req, _UNBUILT)
     check_version(req)
     bucket = find_bucket(ctx, req)
+    _check_bypass(req)
     _check_match(ctx, bucket, req["Key"], req.get("IfMatch"))
     remove(ctx, bucket, req["Key"])
     return {}
+
+
+def _check_bypass(req: Params) -> None:
+    """Object lock is not built, so no bucket has it: here as on AWS, nothing is there to be bypassed."""
+    if "BypassGovernanceRetention" in req:
+        header = "x-amz-bypass-governance-retention"
+        raise invalid_argument(
+            f"{header} is only applicable to Object Lock enabled buckets.", header, req["BypassGovernanceRetention"]
+        )
 
 
 def _check_match(ctx: Context, bucket: Bucket, key: str, etag: str | None) -> None:
@@ -63,6 +74,7 @@ def delete_objects(ctx: Context, req: DeleteObjectsRequest) -> DeleteObjectsOutp
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html"""
     refuse(req, _UNBUILT)
     bucket = find_bucket(ctx, req)
+    _check_bypass(req)
     wanted = req["Delete"]["Objects"]
     if not 1 <= len(wanted) <= DELETED_MAX:
         raise MalformedXML

@@ -6,7 +6,7 @@ from pilvi.core.caller import Caller, Check
 from pilvi.core.context import Context
 from pilvi.core.operation import operation
 from pilvi.services.s3 import checksums
-from pilvi.services.s3.access import Params, bucket_check, find_bucket, on_object
+from pilvi.services.s3.access import Params, bucket_check, find_bucket, on_object, refuse
 from pilvi.services.s3.attributes import attributes
 from pilvi.services.s3.conditions import when
 from pilvi.services.s3.errors import InvalidRequest, NoSuchUpload
@@ -28,6 +28,7 @@ from pilvi.services.s3.types import (
 from pilvi.services.s3.walk import after, walk
 
 UPLOADS_PAGE_MAX = 1000
+_UNBUILT = frozenset({"IfMatchInitiatedTime"})  # on AWS of directory buckets
 _ENCODED = ("Delimiter", "KeyMarker", "NextKeyMarker", "Prefix")
 _WHOLE_ONLY = frozenset({"crc64nvme"})  # checksums that a whole can have, and ...
 _COMPOSITE_ONLY = frozenset({"sha1", "sha256"})  # ... those that cannot be put together from parts
@@ -97,6 +98,7 @@ def find_upload(ctx: Context, bucket: Bucket, req: Params) -> Upload:
 @operation("AbortMultipartUpload", check=on_object("s3:AbortMultipartUpload"), open=True)
 def abort_multipart_upload(ctx: Context, req: AbortMultipartUploadRequest) -> AbortMultipartUploadOutput:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html"""
+    refuse(req, _UNBUILT)
     bucket = find_bucket(ctx, req)
     upload = find_upload(ctx, bucket, req)
     forget_upload(ctx, upload)

@@ -63,6 +63,7 @@ def assume_role(ctx: Context, req: types.AssumeRoleRequest) -> types.AssumeRoleR
     role = roles.find(ctx, req["RoleArn"])
     if role is None:
         raise AccessDenied(f"User: {ctx.caller.arn} is not authorized to perform: sts:AssumeRole")
+    sessions.refuse_unbuilt(req)
     sessions.no_mfa(req)
     seconds = _duration(ctx, req, role)
     documents = sessions.policies(ctx, req, role.account)

@@ -20,6 +20,7 @@ def get_session_token(ctx: Context, req: types.GetSessionTokenRequest) -> types.
     caller = ctx.caller
     if caller.session_expires_ms or caller.kind not in {"user", "root"}:
         raise AccessDenied("Cannot call GetSessionToken with session credentials")
+    sessions.refuse_unbuilt(req)
     sessions.no_mfa(req)
     seconds = req.get("DurationSeconds", limits.SESSION_SECONDS_DEFAULT)
     if caller.kind == "root":

@@ -43,7 +43,9 @@ def find(ctx: Context, role_arn: str) -> AssumableRole | None:
     try:
         request = {"RoleName": resource.rpartition("/")[2]}
         found = ctx.call("iam", "GetRole", request, caller=callers.root(account))["Role"]
-    except CloudError:
+    except CloudError as error:
+        if error.fault == "server":
+            raise
         return None
     if found["Arn"] != role_arn:
         return None
@@ -65,6 +67,8 @@ def managed_document(ctx: Context, policy_arn: str, account: str) -> str | None:
         policy = ctx.call("iam", "GetPolicy", {"PolicyArn": policy_arn}, caller=as_root)["Policy"]
         wanted = {"PolicyArn": policy_arn, "VersionId": policy["DefaultVersionId"]}
         version = ctx.call("iam", "GetPolicyVersion", wanted, caller=as_root)["PolicyVersion"]
-    except CloudError:
+    except CloudError as error:
+        if error.fault == "server":
+            raise
         return None
     return unquote(version["Document"])

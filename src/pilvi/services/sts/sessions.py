@@ -12,7 +12,7 @@ import msgspec
 
 from pilvi.core.caller import Caller, SessionCredentials
 from pilvi.core.context import Context
-from pilvi.core.errors import AccessDenied, ValidationError
+from pilvi.core.errors import AccessDenied, NotBuilt, ValidationError
 from pilvi.services.sts import limits, roles, types
 from pilvi.services.sts.errors import InvalidParameterValue, MalformedPolicyDocument, PackedPolicyTooLarge
 
@@ -108,6 +108,13 @@ def issued(now_ms: int) -> Keys:
         "aws:TokenIssueTime": when(now_ms).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "aws:MultiFactorAuthPresent": "false",
     }
+
+
+def refuse_unbuilt(req: Mapping[str, Any]) -> None:
+    """Raises NotBuilt for what would make another session than the one that is answered."""
+    for member in ("ProvidedContexts", "MinimumSessionTokenSize"):
+        if member in req:
+            raise NotBuilt(f"sts: {member} is not built.")
 
 
 def no_mfa(req: Mapping[str, Any]) -> None:
