@@ -12,7 +12,7 @@ import pytest
 from pilvi.core import caller as callers
 from pilvi.core.caller import Caller
 from pilvi.core.context import Context
-from pilvi.core.errors import AccessDenied, CloudError, NotBuilt
+from pilvi.core.errors import AccessDenied, CloudError, NotBuilt, ServiceUnavailable
 from pilvi.services.s3 import errors, unset
 from pilvi.services.s3.notify import PRINCIPAL
 from s3kit import Buckets
@@ -269,14 +269,14 @@ class Functions:
     """Stands where the lambda service is: remembers what it is asked, refuses what it is told to."""
 
     def __init__(self) -> None:
-        self.refuses = False
+        self.failure: CloudError | None = None
         self.invoked: list[dict[str, Any]] = []
         self.callers: list[Caller | None] = []
 
     def call(self, ctx: Context, service: str, operation: str, request: dict[str, Any], caller: Caller | None) -> Any:
         assert (service, operation) == ("lambda", "Invoke")
-        if self.refuses:
-            raise AccessDenied("not for you")
+        if self.failure is not None:
+            raise self.failure
         self.callers.append(caller)
         self.invoked.append(request)
 
@@ -369,10 +369,19 @@ def test_every_kind_of_change(s3: Buckets, functions: Functions) -> None:
 def test_a_target_that_refuses_loses_the_event_alone(s3: Buckets, functions: Functions) -> None:
     """The change is made all the same."""
     tell(s3, {})
-    functions.refuses = True
+    functions.failure = AccessDenied("not for you")
     s3.put("photos", "a", b"x")
     assert s3.keys("photos") == ["a"]
     assert functions.events == []
+
+
+def test_an_event_that_cannot_be_kept_undoes_the_change(s3: Buckets, functions: Functions) -> None:
+    """A failure of our own is not the target's: client and events agree that nothing happened."""
+    tell(s3, {})
+    functions.failure = ServiceUnavailable("the disk is full")
+    with pytest.raises(ServiceUnavailable):
+        s3.put("photos", "a", b"x")
+    assert s3.keys("photos") == []
 
 
 def test_configurations_are_shown_as_they_came(s3: Buckets, functions: Functions) -> None:
@@ -393,13 +402,13 @@ def test_configurations_are_shown_as_they_came(s3: Buckets, functions: Functions
 
 def test_targets_are_tried(s3: Buckets, functions: Functions) -> None:
     """S3 asks with a dry run whether it may invoke; the client can waive that."""
-    functions.refuses = True
+    functions.failure = AccessDenied("not for you")
     with pytest.raises(errors.InvalidArgument, match="Unable to validate") as failure:
         tell(s3, {})
     assert failure.value.fields["ArgumentName1"] == FUNCTION
     assert s3.s3("GetBucketNotificationConfiguration", Bucket="photos") == {}
     tell(s3, {}, SkipDestinationValidation=True)
-    functions.refuses = False
+    functions.failure = None
     tell(s3, {})
     assert functions.invoked == [{"FunctionName": FUNCTION, "InvocationType": "DryRun"}]
 

@@ -12,7 +12,7 @@ import msgspec
 
 from pilvi.core.caller import service
 from pilvi.core.context import Context
-from pilvi.core.errors import CloudError
+from pilvi.core.errors import CloudError, NotBuilt
 from pilvi.services.s3.names import bucket_arn, owner_id
 from pilvi.services.s3.records import Bucket, BucketNotifications, NotificationRule, StoredObject
 
@@ -34,8 +34,9 @@ def notify(ctx: Context, bucket: Bucket, event: str, about: StoredObject) -> Non
             with ctx.tx.savepoint():
                 request = {"FunctionName": rule.target, "InvocationType": "Event", "Payload": payload}
                 ctx.call("lambda", "Invoke", request, caller=caller)
-        except CloudError:
-            continue
+        except CloudError as error:
+            if error.fault == "server" and not isinstance(error, NotBuilt):  # we failed: then nothing changes either
+                raise
 
 
 def matches(rule: NotificationRule, event: str, key: str) -> bool:
