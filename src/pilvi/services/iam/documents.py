@@ -12,8 +12,6 @@ from pilvi.services.iam.records import ManagedPolicy, PolicyVersion, fold
 if TYPE_CHECKING:
     from pilvi.state.store import Tx
 
-AWS = "aws"  # stands for the account in the ARN of a policy that AWS manages
-
 
 class AwsPolicy(msgspec.Struct, frozen=True):
     """A policy that AWS manages. Documents are our own wording of what AWS describes each of them to allow."""

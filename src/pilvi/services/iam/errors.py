@@ -29,7 +29,3 @@ class InvalidInput(CloudError):
 
 class MalformedPolicyDocument(CloudError):
     code = "MalformedPolicyDocument"
-
-
-class PolicyNotAttachable(CloudError):
-    code = "PolicyNotAttachable"

@@ -26,7 +26,6 @@ POLICY_CHARS = "PolicySize", 6144
 POLICY_VERSIONS_MAX = 5
 INLINE_CHARS_MAX = {"user": 2048, "group": 5120, "role": 10240}
 ITEMS_DEFAULT = 100
-ITEMS_MAX = 1000
 
 
 def within(quota: tuple[str, int], wanted: int) -> None:

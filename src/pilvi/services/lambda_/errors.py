@@ -48,10 +48,6 @@ class TooManyRequests(LambdaError):
     status = 429
 
 
-class AliasLimitExceeded(LambdaError):
-    code = "AliasLimitExceededException"
-
-
 class ValidationFailed(CloudError):
     """A limit that AWS checks like the model's own constraints."""
 

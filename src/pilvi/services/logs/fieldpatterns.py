@@ -17,7 +17,6 @@ from pilvi.core.errors import NotBuilt
 from pilvi.services.logs.errors import InvalidParameter
 
 Matches = Callable[[str], bool]
-Fields = dict[str, str]
 _MISSING = object()
 _TOKEN = re.compile(
     r"""\s*(?:

@@ -19,7 +19,6 @@ TAGS_MAX: Final = 50
 RETENTION_DAYS: Final = (
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
 )  # fmt: skip
-TEST_MESSAGES_MAX: Final = 50
 
 # Ours. A chunk is what one row holds: its span bounds how far a reader must look back, its bytes what it decodes.
 CHUNK_SPAN_MS_MAX: Final = 2_000
