@@ -21,7 +21,7 @@ from pilvi.core.caller import SessionCredentials
 from pilvi.core.clock import SystemClock
 from pilvi.core.effects import FunctionSpec, Invocation
 from pilvi.core.errors import CloudError
-from pilvi.runtime import supervisor
+from pilvi.runtime import pool, supervisor
 from pilvi.runtime.worker import sandbox
 
 ENDPOINT_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nConnection: close\r\n\r\nthe cloud!"
@@ -94,12 +94,12 @@ class Host:
 
     async def do_limit_memory(self, order: dict[str, Any]) -> Any:
         """From now on there is memory for so many further workers."""
-        supervisor.MEMORY_LOOK_SECONDS = 1e9
+        pool.MEMORY_LOOK_SECONDS = 1e9
         self.runtime._pool._looked_at = 1e12
-        self.runtime._pool._available = supervisor.WORKER_BYTES_EXPECTED * order["workers"]
+        self.runtime._pool._available = pool.WORKER_BYTES_EXPECTED * order["workers"]
 
     async def do_unlimit_memory(self, order: dict[str, Any]) -> Any:
-        supervisor.MEMORY_LOOK_SECONDS = 0.05
+        pool.MEMORY_LOOK_SECONDS = 0.05
         self.runtime._pool._looked_at = 0.0
 
     async def do_warm(self, order: dict[str, Any]) -> Any:
