@@ -42,16 +42,21 @@ class Janitor:
     def wake(self) -> None:
         self._wanted.set()
 
-    def written(self, writer: Session, pages: int) -> None:
-        """Called by the writer after each commit, with about how many pages the log grew."""
+    def written(self, writer: Session, pages: int) -> bool:
+        """Called by the writer after each commit, with about how many pages the log grew.
+
+        Returns:
+            whether the log was copied to its end, so that it can start anew once no snapshot from before is left.
+        """
         self._pages += pages
         if self._rest:
             self._rest = False
-            _checkpoint(writer)
-        elif self._pages >= PAGES_MAX and not self._copying:
+            return _checkpoint(writer)
+        if self._pages >= PAGES_MAX and not self._copying:
             self._pages = 0
             self._copying = True
             self._wanted.set()
+        return False
 
     def stop(self) -> None:
         """Finishes what it is doing. Only after the last other connection is closed may `close` follow."""

@@ -115,6 +115,7 @@ class Layout(Generic[R]):
         self.record = record
         self.table = spec.name
         self.version = spec.version
+        self.remembered = spec.remembered
         self.key = spec.key
         fields = {field.name: field for field in msgspec.structs.fields(record)}
         names = list(dict.fromkeys([*spec.key, *(name for index in spec.indexes.values() for name in index)]))

@@ -25,11 +25,12 @@ from pilvi.state.janitor import Janitor
 from pilvi.state.layout import Layout
 from pilvi.state.lock import FolderLock
 from pilvi.state.migrate import check_format, migrate
+from pilvi.state.readers import Readers
 from pilvi.state.sequences import Sequences
 from pilvi.state.stage import BodyStage
 from pilvi.state.store import Attempt as Work
 from pilvi.state.store import Done, OpenBlob, OutboxEntry, Record, Tx
-from pilvi.state.transaction import Attempt, Sessions, Snapshot, Transaction
+from pilvi.state.transaction import Attempt, Snapshot, Transaction
 from pilvi.state.writer import Deliver, Delivered, Writer
 
 log = logging.getLogger("pilvi.state")
@@ -38,7 +39,6 @@ T = TypeVar("T")
 Listener = Callable[[frozenset[str]], None]
 
 FILE = "data.db"
-READERS_RESTING_MAX = 8
 IDLE_SECONDS_MAX = 3_600.0  # of a body that is being received, until the sweep takes it for abandoned
 SWEPT_AT_ONCE = 256  # files whose rows the writer looks up in one attempt
 
@@ -63,10 +63,10 @@ class SqliteStore:
         self._clock = clock
         self._listeners: tuple[Listener, ...] = ()
         self._sequences = Sequences()
-        self._readers = Sessions(lambda: open_reader(path), READERS_RESTING_MAX)
+        self._readers = Readers(lambda: open_reader(path))
         self._janitor = Janitor(path, files.bury, self.sweep)
         files.on_burial = self._janitor.wake
-        self._writer = Writer(writer, self._attempt, files.committed, self._written, self._announce, deliver)
+        self._writer = Writer(writer, self._attempt, self._committed, self._written, self._announce, deliver)
         self._janitor.start()
 
     @classmethod
@@ -148,8 +148,13 @@ class SqliteStore:
         self._janitor.close()
         self._lock.release()
 
+    def _committed(self, claimed: list[str], doomed: list[str]) -> None:
+        self._readers.renew()  # first: who enters after these files are doomed must not see their rows
+        self._files.committed(claimed, doomed)
+
     def _written(self, pages: int) -> None:
-        self._janitor.written(self._session, pages)
+        if self._janitor.written(self._session, pages):
+            self._readers.renew()
 
     def _attempt(self, guarded: bool) -> Attempt:
         return Attempt(self._session, self._layouts, self._files, self._sequences, self._clock, guarded=guarded)

@@ -25,6 +25,7 @@ class TableSpec(msgspec.Struct, frozen=True):
         indexes: further ordered access paths: index name -> fields (the key is appended by the store).
         version: of the record's stored shape.
         upgrades: {n: f}: f turns the stored JSON document (all fields, as a dict) of version n into version n + 1.
+        remembered: snapshots of the same moment share what they read: for small records that every request asks for.
     """
 
     name: str
@@ -32,6 +33,7 @@ class TableSpec(msgspec.Struct, frozen=True):
     indexes: Mapping[str, tuple[str, ...]] = {}
     version: int = 1
     upgrades: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+    remembered: bool = False
 
 
 class Record(msgspec.Struct, frozen=True):

@@ -22,8 +22,18 @@ class SqliteTable(Generic[R]):
 
     def get(self, *key: Key) -> R | None:
         layout = self._layout
+        known = self._tx.known if layout.remembered else None
+        if known is not None:
+            found: R | None = known.get((layout.table, key))
+            if found is not None:
+                return found
         row = self._tx.execute(layout.get, key).fetchone()
-        return None if row is None else layout.load(row)
+        if row is None:
+            return None
+        record = layout.load(row)
+        if known is not None:
+            known.add((layout.table, key), record)
+        return record
 
     def put(self, record: R) -> None:
         layout = self._layout

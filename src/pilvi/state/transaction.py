@@ -16,6 +16,7 @@ from pilvi.state.connection import Session
 from pilvi.state.errors import ReadOnly, TransactionOver
 from pilvi.state.files import BlobFiles
 from pilvi.state.layout import Layout
+from pilvi.state.readers import Known, Readers
 from pilvi.state.sequences import Sequences
 from pilvi.state.store import OutboxEntry, Record, Table
 from pilvi.state.table import SqliteTable
@@ -43,9 +44,10 @@ class Transaction:
         execute: runs a statement that yields at most one row.
         change: runs a statement that changes something.
         bulk_bytes: of blobs that it stored in the database.
+        known: records that snapshots of this very moment have read.
     """
 
-    __slots__ = ("_blobs", "_layouts", "_scans", "_session", "bulk_bytes", "change", "execute", "files")
+    __slots__ = ("_blobs", "_layouts", "_scans", "_session", "bulk_bytes", "change", "execute", "files", "known")
     _session: Session
 
     def __init__(self, layouts: Layouts, files: BlobFiles) -> None:
@@ -54,6 +56,7 @@ class Transaction:
         self._blobs: SqliteBlobs | None = None
         self.files = files
         self.bulk_bytes = 0
+        self.known: Known | None = None
         self.execute: Execute = over
         self.change: Execute = over
 
@@ -101,6 +104,7 @@ class Transaction:
     def _end(self) -> None:
         """An unfinished scan would keep the snapshot, and with it the write-ahead log, alive."""
         self.execute = self.change = over
+        self.known = None
         if self._scans is not None:
             for cursor in self._scans:
                 cursor.close()
@@ -109,21 +113,22 @@ class Transaction:
 class Snapshot(Transaction):
     """A reading transaction; begins when entered."""
 
-    __slots__ = ("_pool", "_ticket")
+    __slots__ = ("_reader", "_readers", "_ticket")
 
-    def __init__(self, layouts: Layouts, files: BlobFiles, pool: "Sessions") -> None:
+    def __init__(self, layouts: Layouts, files: BlobFiles, readers: Readers) -> None:
         super().__init__(layouts, files)
-        self._pool = pool
+        self._readers = readers
 
     def __enter__(self) -> Self:
         self._ticket = self.files.enter()
         try:
-            session = self._session = self._pool.take()
-            session.execute("BEGIN")
+            reader = self._reader = self._readers.take()
         except BaseException:
             self.files.leave(self._ticket)
             raise
-        self.execute = session.execute
+        self._session = reader.session
+        self.known = reader.known
+        self.execute = reader.execute
         self.change = read_only
         return self
 
@@ -131,14 +136,11 @@ class Snapshot(Transaction):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._end()
-        try:
-            self._session.execute("COMMIT")
-        except sqlite3.Error:
+        self.files.leave(self._ticket)
+        if isinstance(error, sqlite3.Error):
             self._session.close()
-            raise
-        finally:
-            self.files.leave(self._ticket)
-        self._pool.give(self._session)
+        else:
+            self._readers.give(self._reader)
 
     def savepoint(self) -> AbstractContextManager[None]:
         return nullcontext()
@@ -157,33 +159,6 @@ class Snapshot(Transaction):
 
     def doom(self, file: str) -> None:
         read_only(file)
-
-
-class Sessions:
-    """Reader connections at rest, the warmest on top."""
-
-    def __init__(self, make: Callable[[], Session], resting_max: int) -> None:
-        self._make = make
-        self._resting_max = resting_max
-        self._resting: list[Session] = []
-        self._closed = False
-
-    def take(self) -> Session:
-        try:
-            return self._resting.pop()
-        except IndexError:
-            return self._make()
-
-    def give(self, session: Session) -> None:
-        if self._closed or len(self._resting) >= self._resting_max:
-            session.close()
-        else:
-            self._resting.append(session)
-
-    def close(self) -> None:
-        self._closed = True
-        while self._resting:
-            self._resting.pop().close()
 
 
 class Attempt(Transaction):

@@ -203,7 +203,7 @@ class Alias(Record, frozen=True):
 class Revision(Record, frozen=True):
     """Changes with every change of anything above: what the directory remembers holds for one stamp only."""
 
-    spec: ClassVar[TableSpec] = TableSpec("iam_revision", key=("name",))
+    spec: ClassVar[TableSpec] = TableSpec("iam_revision", key=("name",), remembered=True)
 
     name: str
     stamp: str

@@ -31,7 +31,9 @@ class Bucket(Record, frozen=True, omit_defaults=True):
         notifies: whether a BucketNotifications row exists.
     """
 
-    spec: ClassVar[TableSpec] = TableSpec("s3_bucket", key=("name",), indexes={"account": ("account",)})
+    spec: ClassVar[TableSpec] = TableSpec(
+        "s3_bucket", key=("name",), indexes={"account": ("account",)}, remembered=True
+    )
 
     name: str
     account: str
