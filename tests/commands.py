@@ -49,7 +49,11 @@ class Home:
     def run(self, *command: str, **options: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             command,
-            capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=120,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=120,
             **{"env": environment(self.path, **self.variables), "cwd": self.path, **options},
         )
 

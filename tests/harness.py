@@ -1,7 +1,7 @@
 """A cloud in one process, without HTTP: operations run in real transactions over a real store, under a fake clock.
 
-    with Harness(tmp_path) as cloud:
-        cloud.run("s3", "CreateBucket", Bucket="photos")
+with Harness(tmp_path) as cloud:
+    cloud.run("s3", "CreateBucket", Bucket="photos")
 """
 
 from __future__ import annotations
@@ -62,9 +62,7 @@ class HarnessCloud:
         self.denied: set[str] = set()
         self.known_runtimes = frozenset({"python3.11", "python3.12", "python3.13"})
 
-    def call(
-        self, ctx: Context, service: str, operation: str, request: dict[str, Any], caller: Caller | None
-    ) -> Any:
+    def call(self, ctx: Context, service: str, operation: str, request: dict[str, Any], caller: Caller | None) -> Any:
         inner = ctx.acting_as(caller or ctx.caller)
         found = services.discover()[service].operations[operation]
         for check in checks_of(found.check, inner, request, default=f"{service}:{operation}"):
