@@ -81,7 +81,7 @@ def show(cloud: "Cloud", code: bytes) -> None:
         told("s3://photos, s3://thumbnails")
     with step("deploy the function") as told:
         deploy(cloud, role, code)
-        told(f"{FUNCTION}: {RUNTIME}, with Pillow {len(code) / 1e6:.1f} MB")
+        told(f"{RUNTIME}, {len(code) / 1e6:.1f} MB with Pillow")
     with step("let the bucket notify it") as told:
         connect(cloud)
         told("s3:ObjectCreated:*  *.jpg")
