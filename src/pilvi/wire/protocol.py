@@ -11,7 +11,7 @@ from pilvi.wire.aws_rest import RestJsonCodec, RestXmlCodec
 from pilvi.wire.aws_s3 import S3Codec
 from pilvi.wire.codec import Codec
 from pilvi.wire.http import Request
-from pilvi.wire.model import Metadata, ServiceModel
+from pilvi.wire.model import Metadata, ServiceModel, UnknownService
 
 CODECS: dict[str, type[Codec]] = {
     "ec2": Ec2Codec,
@@ -53,7 +53,15 @@ def fallback(request: Request) -> Codec:
     scope = SCOPE.search(headers.get("authorization", "")) or SCOPE.search(request.query)
     if scope is None or scope["service"] in {"s3", "s3express"}:
         return codec("s3", "rest-xml")
-    return _bare("rest-json", "1.1")
+    return _bare(_protocol(scope["service"].lower()), "1.1")
+
+
+def _protocol(service: str) -> str:
+    """What a service speaks where neither header nor body tells; REST with JSON for one that nobody knows."""
+    try:
+        return model.head(service).protocol
+    except UnknownService:
+        return "rest-json"
 
 
 @cache

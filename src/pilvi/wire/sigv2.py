@@ -63,6 +63,8 @@ def matches(secret: str, text: str, signature: str) -> bool:
 def _resource(request: Request, bucket: str) -> str:
     # Latin-1 stands for bytes here, as in headers: what is signed is what was sent, whatever text it encodes.
     path = f"/{bucket}{request.path}" if bucket else request.path
+    if path.count("/") == 1 and path != "/":
+        path += "/"  # a bucket is signed with its slash, sent or not
     sent = [part.partition("=") for part in request.query.split("&")]
     kept = sorted((name, value) for raw, _, value in sent if (name := unquote(raw)) in SUBRESOURCES)
     text = _joined([(name, unquote(value, encoding="latin-1")) for name, value in kept])
