@@ -8,8 +8,17 @@ from pilvi.core.caller import Check
 from pilvi.core.context import Context
 from pilvi.core.errors import ValidationError
 from pilvi.services.iam import documents
-from pilvi.services.iam.errors import InvalidInput, NoSuchEntity
-from pilvi.services.iam.records import Group, InstanceProfile, ManagedPolicy, Role, User, fold
+from pilvi.services.iam.errors import DeleteConflict, InvalidInput, NoSuchEntity
+from pilvi.services.iam.records import (
+    Attachment,
+    Group,
+    InlinePolicy,
+    InstanceProfile,
+    ManagedPolicy,
+    Role,
+    User,
+    fold,
+)
 
 Kind = Literal["user", "group", "role"]
 Entity = User | Group | Role
@@ -45,6 +54,14 @@ def instance_profile(ctx: Context, name: str) -> InstanceProfile:
 
 
 FIND: dict[Kind, Callable[[Context, str], Entity]] = {"user": user, "group": group, "role": role}
+
+
+def must_have_no_policies(ctx: Context, kind: Kind, identity: str) -> None:
+    """Raises DeleteConflict: an entity with policies is not deleted."""
+    if ctx.tx[Attachment].count(ctx.account, kind, identity, "policy", index="entity"):
+        raise DeleteConflict("Cannot delete entity, must detach all policies first.")
+    if ctx.tx[InlinePolicy].count(ctx.account, kind, identity):
+        raise DeleteConflict("Cannot delete entity, must delete policies first.")
 
 
 def policy(ctx: Context, policy_arn: str) -> AnyPolicy:
@@ -109,6 +126,23 @@ def entity_arn(ctx: Context, kind: Kind, name: str | None) -> str:
         return FIND[kind](ctx, name).arn
     except NoSuchEntity:
         return arn.make("iam", "", ctx.account, f"{kind}/{name}")
+
+
+def on_renamed(kind: Kind) -> Callable[[Context, Any], list[Check]]:
+    """The check of UpdateUser and UpdateGroup: both what the entity is and what it becomes must be allowed."""
+    word = kind.capitalize()
+    action = f"iam:Update{word}"
+
+    def check(ctx: Context, req: Any) -> list[Check]:
+        present = entity_arn(ctx, kind, req[f"{word}Name"])
+        new_name, new_path = req.get(f"New{word}Name"), req.get("NewPath")
+        if new_name is None and new_path is None:
+            return [Check(action, present)]
+        path, _, name = present.partition(f":{kind}")[2].rpartition("/")
+        future = f"{kind}{new_path or f'{path}/'}{new_name or name}"
+        return [Check(action, present), Check(action, arn.make("iam", "", ctx.account, future))]
+
+    return check
 
 
 def on_new(kind: str, member: str, action: str) -> Callable[[Context, Any], Check]:

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 
 import msgspec
 
-from pilvi.core import arn
-from pilvi.core.caller import Check
 from pilvi.core.context import Context
 from pilvi.core.operation import operation
 from pilvi.services.iam import entities, limits, types, views
@@ -14,7 +12,6 @@ from pilvi.services.iam.directory import by_id
 from pilvi.services.iam.errors import DeleteConflict, EntityAlreadyExists, NoSuchEntity
 from pilvi.services.iam.paging import after_of, page
 from pilvi.services.iam.records import Group, Membership, User, fold
-from pilvi.services.iam.users import nothing_left
 
 
 @operation("CreateGroup", check=entities.on_new("group", "GroupName", "CreateGroup"))
@@ -71,7 +68,7 @@ def list_groups_for_user(ctx: Context, req: types.ListGroupsForUserRequest) -> t
     return {"Groups": [views.group(one) for one in found], **paging}
 
 
-@operation("UpdateGroup", check=lambda ctx, req: list(_update_checks(ctx, req)))
+@operation("UpdateGroup", check=entities.on_renamed("group"))
 @changes
 def update_group(ctx: Context, req: types.UpdateGroupRequest) -> None:
     group = entities.group(ctx, req["GroupName"])
@@ -82,23 +79,13 @@ def update_group(ctx: Context, req: types.UpdateGroupRequest) -> None:
     ctx.tx[Group].put(msgspec.structs.replace(group, key=fold(name), name=name, path=req.get("NewPath", group.path)))
 
 
-def _update_checks(ctx: Context, req: types.UpdateGroupRequest) -> Iterator[Check]:
-    """Both what the group is and what it becomes must be allowed."""
-    present = entities.entity_arn(ctx, "group", req["GroupName"])
-    yield Check("iam:UpdateGroup", present)
-    if "NewGroupName" in req or "NewPath" in req:
-        path, _, name = present.partition(":group")[2].rpartition("/")
-        future = f"group{req.get('NewPath', f'{path}/')}{req.get('NewGroupName', name)}"
-        yield Check("iam:UpdateGroup", arn.make("iam", "", ctx.account, future))
-
-
 @operation("DeleteGroup", check=entities.on("group", "DeleteGroup"))
 @changes
 def delete_group(ctx: Context, req: types.DeleteGroupRequest) -> None:
     group = entities.group(ctx, req["GroupName"])
     if ctx.tx[Membership].count(ctx.account, group.id):
         raise DeleteConflict("Cannot delete entity, must remove users from group first.")
-    nothing_left(ctx, "group", group.id)
+    entities.must_have_no_policies(ctx, "group", group.id)
     ctx.tx[Group].delete(group.account, group.key)
 
 

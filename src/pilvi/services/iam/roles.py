@@ -9,7 +9,6 @@ from pilvi.services.iam.changes import changes
 from pilvi.services.iam.errors import DeleteConflict, EntityAlreadyExists
 from pilvi.services.iam.paging import after_of, page
 from pilvi.services.iam.records import InstanceProfile, Role, Use, fold
-from pilvi.services.iam.users import nothing_left
 
 
 @operation("CreateRole", check=entities.on_new("role", "RoleName", "CreateRole"))
@@ -91,7 +90,7 @@ def delete_role(ctx: Context, req: types.DeleteRoleRequest) -> None:
     role = entities.role(ctx, req["RoleName"])
     if ctx.tx[InstanceProfile].count(ctx.account, role.id, index="role"):
         raise DeleteConflict("Cannot delete entity, must remove roles from instance profile first.")
-    nothing_left(ctx, "role", role.id)
+    entities.must_have_no_policies(ctx, "role", role.id)
     boundaries.remove(ctx, "role", role.id)
     ctx.tx[Role].delete(role.account, role.key)
     ctx.tx[Use].delete(role.id)

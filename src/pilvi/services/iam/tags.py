@@ -61,7 +61,8 @@ def _spelled(tags: Mapping[str, str], key: str) -> str | None:
     return next((known for known in tags if known.lower() == key.lower()), None)
 
 
-def _listed(tags: Mapping[str, str], req: Mapping[str, Any]) -> Any:
+def _listed(tags: Mapping[str, str], req: Mapping[str, Any]) -> types.ListUserTagsResponse:
+    """Also the answer for roles, policies and instance profiles: the shapes are the same."""
     found, paging = page(sorted(tags), lambda key: key, req)
     return {"Tags": views.tag_list({key: tags[key] for key in found}), **paging}
 
@@ -85,7 +86,7 @@ def untag_user(ctx: Context, req: types.UntagUserRequest) -> None:
 
 @operation("ListUserTags", reads=True, check=entities.on("user", "ListUserTags"))
 def list_user_tags(ctx: Context, req: types.ListUserTagsRequest) -> types.ListUserTagsResponse:
-    return _listed(entities.user(ctx, req["UserName"]).tags, req)  # type: ignore[no-any-return]
+    return _listed(entities.user(ctx, req["UserName"]).tags, req)
 
 
 @operation("TagRole", check=_tagging("role", "TagRole"))
@@ -102,7 +103,7 @@ def untag_role(ctx: Context, req: types.UntagRoleRequest) -> None:
 
 @operation("ListRoleTags", reads=True, check=entities.on("role", "ListRoleTags"))
 def list_role_tags(ctx: Context, req: types.ListRoleTagsRequest) -> types.ListRoleTagsResponse:
-    return _listed(entities.role(ctx, req["RoleName"]).tags, req)  # type: ignore[no-any-return]
+    return _listed(entities.role(ctx, req["RoleName"]).tags, req)
 
 
 @operation("TagPolicy", check=entities.on_policy("TagPolicy"))
@@ -120,7 +121,7 @@ def untag_policy(ctx: Context, req: types.UntagPolicyRequest) -> None:
 @operation("ListPolicyTags", reads=True, check=entities.on_policy("ListPolicyTags"))
 def list_policy_tags(ctx: Context, req: types.ListPolicyTagsRequest) -> types.ListPolicyTagsResponse:
     policy = entities.policy(ctx, req["PolicyArn"])
-    return _listed(policy.tags if isinstance(policy, ManagedPolicy) else {}, req)  # type: ignore[no-any-return]
+    return _listed(policy.tags if isinstance(policy, ManagedPolicy) else {}, req)
 
 
 @operation("TagInstanceProfile", check=entities.on_instance_profile("TagInstanceProfile"))
@@ -139,4 +140,4 @@ def untag_instance_profile(ctx: Context, req: types.UntagInstanceProfileRequest)
 def list_instance_profile_tags(
     ctx: Context, req: types.ListInstanceProfileTagsRequest
 ) -> types.ListInstanceProfileTagsResponse:
-    return _listed(entities.instance_profile(ctx, req["InstanceProfileName"]).tags, req)  # type: ignore[no-any-return]
+    return _listed(entities.instance_profile(ctx, req["InstanceProfileName"]).tags, req)

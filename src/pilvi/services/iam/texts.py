@@ -38,10 +38,10 @@ def _exists(ctx: Context, principal: str) -> bool:
         return True
     parsed = arn.parse(principal)
     kind, _, name = parsed.resource.partition("/")
-    record: type[User | Role] | None = {"user": User, "role": Role}.get(kind)  # type: ignore[assignment]
-    if record is None:
+    if kind not in {"user", "role"}:
         return True
-    found: User | Role | None = ctx.tx[record].get(parsed.account, fold(name.rpartition("/")[2]))
+    key = parsed.account, fold(name.rpartition("/")[2])
+    found = ctx.tx[User].get(*key) if kind == "user" else ctx.tx[Role].get(*key)
     return found is not None and found.arn == principal
 
 

@@ -1,18 +1,14 @@
 """Users."""
 
-from collections.abc import Iterator
-
 import msgspec
 
-from pilvi.core import arn
-from pilvi.core.caller import Check
 from pilvi.core.context import Context
 from pilvi.core.operation import operation
 from pilvi.services.iam import boundaries, entities, limits, tags, types, views
 from pilvi.services.iam.changes import changes
 from pilvi.services.iam.errors import DeleteConflict, EntityAlreadyExists
 from pilvi.services.iam.paging import after_of, page
-from pilvi.services.iam.records import ROOT, AccessKey, Attachment, InlinePolicy, Membership, User, fold
+from pilvi.services.iam.records import ROOT, AccessKey, Membership, User, fold
 
 
 @operation("CreateUser", check=entities.on_new("user", "UserName", "CreateUser"))
@@ -62,7 +58,7 @@ def list_users(ctx: Context, req: types.ListUsersRequest) -> types.ListUsersResp
     return {"Users": [views.user(one) for one in found], **paging}
 
 
-@operation("UpdateUser", check=lambda ctx, req: list(_update_checks(ctx, req)))
+@operation("UpdateUser", check=entities.on_renamed("user"))
 @changes
 def update_user(ctx: Context, req: types.UpdateUserRequest) -> None:
     user = entities.user(ctx, req["UserName"])
@@ -73,16 +69,6 @@ def update_user(ctx: Context, req: types.UpdateUserRequest) -> None:
     ctx.tx[User].put(msgspec.structs.replace(user, key=fold(name), name=name, path=req.get("NewPath", user.path)))
 
 
-def _update_checks(ctx: Context, req: types.UpdateUserRequest) -> Iterator[Check]:
-    """Both what the user is and what it becomes must be allowed."""
-    present = entities.entity_arn(ctx, "user", req["UserName"])
-    yield Check("iam:UpdateUser", present)
-    if "NewUserName" in req or "NewPath" in req:
-        path, _, name = present.partition(":user")[2].rpartition("/")
-        future = f"user{req.get('NewPath', f'{path}/')}{req.get('NewUserName', name)}"
-        yield Check("iam:UpdateUser", arn.make("iam", "", ctx.account, future))
-
-
 @operation("DeleteUser", check=entities.on("user", "DeleteUser"))
 @changes
 def delete_user(ctx: Context, req: types.DeleteUserRequest) -> None:
@@ -91,14 +77,6 @@ def delete_user(ctx: Context, req: types.DeleteUserRequest) -> None:
         raise DeleteConflict("Cannot delete entity, must remove users from group first.")
     if ctx.tx[AccessKey].count(ctx.account, user.id, index="user"):
         raise DeleteConflict("Cannot delete entity, must delete access keys first.")
-    nothing_left(ctx, "user", user.id)
+    entities.must_have_no_policies(ctx, "user", user.id)
     boundaries.remove(ctx, "user", user.id)
     ctx.tx[User].delete(user.account, user.key)
-
-
-def nothing_left(ctx: Context, kind: str, identity: str) -> None:
-    """An entity with policies is not deleted. Raises DeleteConflict."""
-    if ctx.tx[Attachment].count(ctx.account, kind, identity, "policy", index="entity"):
-        raise DeleteConflict("Cannot delete entity, must detach all policies first.")
-    if ctx.tx[InlinePolicy].count(ctx.account, kind, identity):
-        raise DeleteConflict("Cannot delete entity, must delete policies first.")
