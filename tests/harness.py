@@ -83,9 +83,6 @@ class HarnessCloud:
     def suppose(self, ctx: Context, supposition: Any) -> Any:
         raise NotImplementedError("this harness decides nothing")
 
-    def is_service(self, name: str) -> bool:
-        return name in services.discover()
-
     def runtimes(self) -> frozenset[str]:
         return self.known_runtimes
 

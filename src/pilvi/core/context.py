@@ -50,9 +50,6 @@ class Cloud(Protocol):
             ValueError: a document is no policy.
         """
 
-    def is_service(self, name: str) -> bool:
-        """Whether a botocore service name is built here."""
-
     def runtimes(self) -> frozenset[str]:
         """Function runtimes whose interpreter is on this machine."""
 

@@ -50,9 +50,6 @@ class LocalCloud:
     def suppose(self, ctx: Context, supposition: Supposition) -> Verdict:
         return self._identity.suppose(ctx, supposition)
 
-    def is_service(self, name: str) -> bool:
-        return name in self._services
-
     def runtimes(self) -> frozenset[str]:
         return self._runtimes()
 

@@ -39,7 +39,6 @@ class Ref(Wire, frozen=True, rename="camel", gc=False):
     query_name: str = ""
     result_wrapper: str = ""
     host_label: bool = False
-    idempotency_token: bool = False
     eventpayload: bool = False
     eventheader: bool = False
     enum: tuple[str, ...] = ()
@@ -47,8 +46,6 @@ class Ref(Wire, frozen=True, rename="camel", gc=False):
 
 class ErrorTrait(msgspec.Struct, frozen=True, rename="camel", gc=False):
     code: str = ""
-    http_status_code: int = 0
-    sender_fault: bool = False
 
 
 class Shape(Wire, frozen=True, rename="camel", gc=False):
@@ -83,10 +80,6 @@ class Http(msgspec.Struct, frozen=True, rename="camel", gc=False):
     response_code: int = 200
 
 
-class Endpoint(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    host_prefix: str = ""
-
-
 class HttpChecksum(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """Which checksums a request's body has in its headers."""
 
@@ -100,7 +93,6 @@ class OperationModel(msgspec.Struct, frozen=True, rename="camel", gc=False):
     output: Ref | None = None
     errors: tuple[Ref, ...] = ()
     deprecated: bool = False
-    endpoint: Endpoint = Endpoint()
     requestcompression: dict[str, Any] | None = None
     http_checksum: HttpChecksum | None = None
 

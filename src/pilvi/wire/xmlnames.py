@@ -28,10 +28,6 @@ def element_names(service: ServiceModel, ref: Ref, member: str) -> tuple[str, ..
     return (own,)
 
 
-def _namespace(ref: Ref, shape: Shape) -> str:
-    return namespace_attribute(ref.xml_namespace or shape.xml_namespace).replace('"', '\\"')
-
-
 def attribute_name(ref: Ref, member: str) -> str:
     """An attribute as the parser names it: with its namespace, not with a prefix."""
     prefix, colon, name = (ref.location_name or member).rpartition(":")
