@@ -376,7 +376,11 @@ class Exchange:
             return response, len(body)
         assert tx is not None, "a body is answered by operations that read"
         store = self.gateway.store
-        return streamed(response, [store.open_blob(tx, segment) for segment in body.segments]), body.length
+        opened = [store.open_blob(tx, segment) for segment in body.segments]
+        if len(opened) == 1 and opened[0].data is not None:
+            response.body = opened[0].data
+            return response, len(response.body)
+        return streamed(response, opened), body.length
 
     def fail(self, error: BaseException) -> Response:
         if self.receiver is not None:

@@ -8,12 +8,13 @@ import base64
 import binascii
 import math
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
+TIMES_REMEMBERED_MAX = 1_024  # whose text is remembered
 INT_DIGITS_MAX = 19  # of a signed 64-bit number
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -219,6 +220,7 @@ def write_unixtimestamp(value: datetime) -> str:
     return str(int(seconds)) if isinstance(seconds, int) else repr(seconds)
 
 
+@lru_cache(TIMES_REMEMBERED_MAX)
 def write_rfc822(value: datetime) -> str:
     """An HTTP date; it has no fractions."""
     text = _iso_text(value)
@@ -239,17 +241,6 @@ def _iso_text(value: datetime) -> str:
     aware = value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
     return encode_json(aware)[1:-1].decode("ascii")
 
-
-READ_TIMESTAMP: dict[str, Callable[[str], datetime]] = {
-    "iso8601": read_iso8601,
-    "unixtimestamp": read_unixtimestamp,
-    "rfc822": read_rfc822,
-}
-WRITE_TIMESTAMP: dict[str, Callable[[datetime], str]] = {
-    "iso8601": write_iso8601,
-    "unixtimestamp": write_unixtimestamp,
-    "rfc822": write_rfc822,
-}
 
 # --- text in XML ------------------------------------------------------------------------------------------------------
 

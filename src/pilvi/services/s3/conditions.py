@@ -2,18 +2,26 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from pilvi.services.s3.errors import NoSuchKey, NotModified, failed_condition
 from pilvi.services.s3.records import StoredObject
 
 Params = Mapping[str, Any]
+TIMES_REMEMBERED_MAX = 1_024
 _READ = frozenset({"IfMatch", "IfNoneMatch", "IfModifiedSince", "IfUnmodifiedSince"})
 
 
 def when(modified_ms: int) -> datetime:
     """The time as S3 shows it: in whole seconds."""
-    return datetime.fromtimestamp(modified_ms // 1000, UTC)
+    return _moment(modified_ms // 1000)
+
+
+@lru_cache(TIMES_REMEMBERED_MAX)
+def _moment(seconds: int) -> datetime:
+    """What is asked for often, or was uploaded together, has few times."""
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def check_read(req: Params, found: StoredObject) -> None:
