@@ -116,5 +116,6 @@ def test_a_function_and_its_log(shell: Shell, tmp_path: Path) -> None:
 
 def test_what_is_not_built_says_so(shell: Shell) -> None:
     """An operation and a whole service: 501, with the name."""
-    assert "GetBucketWebsite" in shell.aws("s3api", "get-bucket-website", "--bucket", "any", code=255)
+    command = ["s3api", "list-bucket-inventory-configurations", "--bucket", "any"]
+    assert "ListBucketInventoryConfigurations" in shell.aws(*command, code=255)
     assert "ListTables" in shell.aws("dynamodb", "list-tables", code=255)
