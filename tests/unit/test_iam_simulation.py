@@ -169,6 +169,20 @@ class TestPrincipal:
             )
 
 
+@pytest.mark.parametrize("name", ["user/dev/alice", "user/ALICE", "user/x/dev/alice", "role/alice"])
+def test_an_arn_is_somebodys_own(iam, name):
+    """Who may simulate user/dev/* cannot look at alice by giving her a path, nor by another spelling of her name."""
+    iam("CreateUser", UserName="alice")
+    iam("PutUserPolicy", UserName="alice", PolicyName="own", PolicyDocument=READ)
+    source = f"arn:aws:iam::{ACCOUNT}:{name}"
+    with pytest.raises(NoSuchEntity):
+        iam("SimulatePrincipalPolicy", PolicySourceArn=source, ActionNames=["s3:GetObject"])
+    with pytest.raises(NoSuchEntity):
+        iam("GetContextKeysForPrincipalPolicy", PolicySourceArn=source)
+    with pytest.raises(NoSuchEntity):
+        iam("SimulateCustomPolicy", PolicyInputList=[READ], ActionNames=["s3:GetObject"], CallerArn=source)
+
+
 def test_the_keys_that_policies_ask_for(cloud, iam):
     """Of conditions and of variables."""
     text = document(

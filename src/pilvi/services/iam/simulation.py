@@ -17,7 +17,7 @@ from pilvi.core.errors import NotBuilt
 from pilvi.core.operation import operation
 from pilvi.services.iam import documents, entities, groups, types
 from pilvi.services.iam.directory import boundary_of, user_caller
-from pilvi.services.iam.errors import InvalidInput
+from pilvi.services.iam.errors import InvalidInput, NoSuchEntity
 from pilvi.services.iam.paging import page
 from pilvi.services.iam.records import Attachment, InlinePolicy, User
 
@@ -41,6 +41,8 @@ def _entity(ctx: Context, source_arn: str) -> tuple[entities.Kind, entities.Enti
     if parsed.service != "iam" or parsed.account != ctx.account or kind not in entities.FIND:
         raise InvalidInput(f"Invalid Entity Arn: {source_arn} does not clearly define entity type and name.")
     found = entities.FIND[kind](ctx, name.rpartition("/")[2])
+    if found.arn != source_arn:  # what is permitted is an ARN: another path or case names somebody else
+        raise NoSuchEntity(f"Entity {source_arn} cannot be found.")
     return kind, found
 
 
