@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import gc
 import logging
 import os
 import signal
@@ -48,6 +49,7 @@ MASTER_KEY_FILE = "master.key"
 MASTER_KEY_BYTES = 32
 LOG_LINES_SECONDS = 0.1
 USES_SECONDS = 60.0
+GARBAGE_OBJECTS = 10_000  # more made than let go, until somebody looks for cycles among them
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -162,6 +164,7 @@ class Cloud:
         self.worker.start()
         self.loop.call_later(USES_SECONDS, self._write_uses)
         self.loop.call_soon(self._warm_known)
+        _settle_memory()
         return Ready(self.endpoint, key, created, self.runtime.layers(), sorted(self.runtime.runtimes()))
 
     async def stop(self) -> None:
@@ -283,6 +286,12 @@ class Cloud:
             streams.setdefault((spec.arn, stream), (spec, []))[1].extend(lines)
         for (_, stream), (spec, lines) in streams.items():
             self._sink.write(ctx, spec, stream, lines)
+
+
+def _settle_memory() -> None:
+    """What is here now stays to the end: collections need not walk over it. Requests leave hardly any cycles behind."""
+    gc.freeze()
+    gc.set_threshold(GARBAGE_OBJECTS)
 
 
 def _report(_: object, error: BaseException | None) -> None:
