@@ -3,10 +3,10 @@
 A marker is the sort key of the last item given, so nothing is skipped or repeated when items come and go in between.
 """
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypedDict, TypeVar
 
+from pilvi.core import marks
 from pilvi.core.errors import ValidationError
 from pilvi.services.iam.limits import ITEMS_DEFAULT
 
@@ -27,7 +27,7 @@ def page(items: Iterable[T], key: Callable[[T], str], req: Mapping[str, Any]) ->
         if after is not None and key(item) <= after:
             continue
         if len(found) == most:
-            return found, {"IsTruncated": True, "Marker": _marker(key(found[-1]))}
+            return found, {"IsTruncated": True, "Marker": marks.write(key(found[-1]))}
         found.append(item)
     return found, {"IsTruncated": False}
 
@@ -38,10 +38,6 @@ def after_of(req: Mapping[str, Any]) -> str | None:
     if marker is None:
         return None
     try:
-        return urlsafe_b64decode(marker + "=" * (-len(marker) % 4)).decode()
+        return marks.read(marker)
     except ValueError:
         raise ValidationError("Invalid Marker.") from None
-
-
-def _marker(key: str) -> str:
-    return urlsafe_b64encode(key.encode()).decode().rstrip("=")

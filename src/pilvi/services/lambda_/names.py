@@ -6,11 +6,10 @@ https://docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html (FunctionName
 """
 
 import re
-from base64 import b64decode, urlsafe_b64encode
 
 import msgspec
 
-from pilvi.core import arn
+from pilvi.core import arn, marks
 from pilvi.core.context import Context
 from pilvi.services.lambda_.errors import InvalidParameterValue, ResourceNotFound, ValidationFailed
 
@@ -100,7 +99,7 @@ def from_arn(ctx: Context, text: str) -> FunctionId:
 
 def marker_after(text: str) -> str:
     """Where a list goes on: opaque to clients."""
-    return urlsafe_b64encode(text.encode()).decode()
+    return marks.write(text)
 
 
 def marker(text: str | None) -> str | None:
@@ -112,6 +111,6 @@ def marker(text: str | None) -> str | None:
     if text is None:
         return None
     try:
-        return b64decode(text.encode(), b"-_", validate=True).decode()
+        return marks.read(text)
     except ValueError:
         raise InvalidParameterValue("The specified marker is invalid.") from None

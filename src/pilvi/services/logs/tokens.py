@@ -1,8 +1,8 @@
 """Where a list or a reading goes on: opaque to clients."""
 
-from base64 import b64decode, urlsafe_b64encode
 from typing import Literal, NamedTuple
 
+from pilvi.core import marks
 from pilvi.services.logs.errors import InvalidParameter
 
 _DIGITS = 56
@@ -34,7 +34,7 @@ def place_of(token: str) -> Place:
 
 
 def name_token(name: str) -> str:
-    return urlsafe_b64encode(name.encode()).decode()
+    return marks.write(name)
 
 
 def name_of(token: str | None) -> str | None:
@@ -42,6 +42,6 @@ def name_of(token: str | None) -> str | None:
     if token is None:
         return None
     try:
-        return b64decode(token.encode(), b"-_", validate=True).decode()
+        return marks.read(token)
     except ValueError:
         raise InvalidParameter("The specified nextToken is invalid.") from None
