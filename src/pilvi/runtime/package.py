@@ -9,11 +9,13 @@ https://docs.aws.amazon.com/lambda/latest/dg/python-package.html
 
 import base64
 import contextlib
+import errno
 import os
 import shutil
 import stat
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path, PurePosixPath
@@ -25,6 +27,7 @@ ENTRIES_MAX = 100_000
 NAME_BYTES_MAX = 4096
 CACHE_BYTES_MAX = 4 * 1024**3
 _COPY_BYTES = 1 << 20
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class Packages:
@@ -89,6 +92,8 @@ def unpack(archive: bytes, folder: Path) -> None:
             entries = zipped.infolist()
             if len(entries) > ENTRIES_MAX:
                 raise InvalidZipFile(f"The package has more than {ENTRIES_MAX} entries.")
+            if any(entry.compress_type not in _METHODS for entry in entries):
+                raise InvalidZipFile("Could not unzip the package: only stored and deflated entries are read.")
             left = UNPACKED_BYTES_MAX
             links = [entry for entry in entries if _is_link(entry)]
             for entry in entries:
@@ -98,10 +103,14 @@ def unpack(archive: bytes, folder: Path) -> None:
                 _link(zipped, entry, folder)
         for path, _, _ in os.walk(folder):  # whatever the umask: workers are somebody else
             os.chmod(path, 0o755)  # noqa: PTH101, S103
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
         raise InvalidZipFile(f"Could not unzip the package: {error}.") from None
     except (FileExistsError, NotADirectoryError, IsADirectoryError):
         raise InvalidZipFile("Could not unzip the package: an entry stands in the way of another.") from None
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise  # the disk is full
+        raise InvalidZipFile("Could not unzip the package: a name is too long.") from None
 
 
 def remove(path: Path) -> None:

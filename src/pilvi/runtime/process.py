@@ -20,7 +20,8 @@ from pilvi.runtime.zygotes import Forked, ForkOrder, Zygote
 if TYPE_CHECKING:
     from pilvi.runtime.processes import ProcessBackend
 
-PRIVATE_UIDS = range(200_000, 265_536)
+# A range that systemd's list of user ids leaves to nobody: https://systemd.io/UIDS-GIDS/
+PRIVATE_UIDS = range(1_900_000_000, 1_900_065_536)
 PROVIDED = ("provided.al2", "provided.al2023")  # a program named bootstrap
 DATA_BYTES_SPARE = 512 * 1024 * 1024  # address space that an interpreter with its threads reserves and never uses
 

@@ -51,6 +51,7 @@ class ProcessBackend:
         self._fetch_code = fetch_code
         self._on_endpoint_socket = on_endpoint_socket
         self._zygotes: dict[str, asyncio.Task[Zygote]] = {}
+        self._unpacking: dict[str, asyncio.Task[str]] = {}
         self._interpreters: dict[str, str] = {}
         self._layers: dict[str, str] = {}
         self._free: list[int] = []
@@ -103,10 +104,16 @@ class ProcessBackend:
             await asyncio.gather(self.unpacked(spec), self.zygote(spec.runtime))
         except (ZygoteFailed, OSError) as error:
             raise ServiceException(f"The runtime {spec.runtime} could not be started: {error}") from error
+        except KeyError:
+            raise ServiceException("The function's code is gone: it was replaced meanwhile.") from None
 
     async def unpacked(self, spec: FunctionSpec) -> str:
-        """The name of the folder with the function's code."""
-        return await asyncio.to_thread(self.packages.prepare, spec.code_sha256, lambda: self._fetch_code(spec.code))
+        """The name of the folder with the function's code; unpacked once, however many ask at the same time."""
+        task = self._unpacking.get(spec.code_sha256)
+        if task is None or (task.done() and (task.cancelled() or task.exception())):
+            work = asyncio.to_thread(self.packages.prepare, spec.code_sha256, lambda: self._fetch_code(spec.code))
+            task = self._unpacking[spec.code_sha256] = asyncio.create_task(work)
+        return await asyncio.shield(task)
 
     async def zygote(self, runtime: str) -> Zygote:
         """The zygote of a runtime, started if it does not run. Programs are forked by our own interpreter's.
@@ -126,16 +133,27 @@ class ProcessBackend:
 
     async def start(self, spec: FunctionSpec, variables: Mapping[str, str], on_output: OnOutput) -> ProcessWorker:
         try:
-            zygote = await self.zygote(spec.runtime)
-            worker = ProcessWorker(self, zygote, spec, self._take_number())
-            self._workers.add(worker)
-            try:
-                await worker.fork({**variables, "AWS_ENDPOINT_URL": self._url(variables)}, on_output)
-            except BaseException:
-                worker.kill()
-                raise
+            for attempt in (1, 2):
+                zygote = await self.zygote(spec.runtime)
+                try:
+                    return await self._fork(zygote, spec, variables, on_output)
+                except ZygoteFailed:
+                    if zygote.alive or attempt == 2:  # a zygote that died is started again, once
+                        raise
         except (ZygoteFailed, OSError) as error:
             raise ServiceException(f"A worker could not be started: {error}") from error
+        raise AssertionError("the second attempt returns or raises")
+
+    async def _fork(
+        self, zygote: Zygote, spec: FunctionSpec, variables: Mapping[str, str], on_output: OnOutput
+    ) -> ProcessWorker:
+        worker = ProcessWorker(self, zygote, spec, self._take_number())
+        self._workers.add(worker)
+        try:
+            await worker.fork({**variables, "AWS_ENDPOINT_URL": self._url(variables)}, on_output)
+        except BaseException:
+            worker.kill()
+            raise
         return worker
 
     # -- for workers -------------------------------------------------------------------------------------------------

@@ -11,12 +11,14 @@ worker in which one of them fails does not run: nothing is left out silently.
 As root the private uid comes before the new user namespace, so that even inside it the process is nobody on the host.
 """
 
+import contextlib
 import fcntl
 import os
 import resource
 import socket
 import struct
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final
 
 from . import landlock, linux, root, seccomp
@@ -100,7 +102,7 @@ class Sandbox:
         self._layer(LIMITS, self._limit, order)
         self._layer(CAPABILITIES, linux.drop_capabilities)
         self._layer(LANDLOCK, self._restrict, order)
-        self._layer(SECCOMP, linux.seccomp, FILTER)
+        self._layer(SECCOMP, _filter_calls)
 
     def holds(self, name: str) -> bool:
         return self.layers.get(name, "") == ""
@@ -188,11 +190,16 @@ def _write(path: bytes, text: bytes) -> None:
         os.close(file)
 
 
+def _filter_calls() -> None:
+    linux.seccomp(_filter())
+
+
+@cache
 def _filter() -> bytes:
-    try:
-        return seccomp.program()
-    except OSError:
-        return b""
+    return seccomp.program()
 
 
-FILTER: Final = _filter()
+def prepare() -> None:
+    """What every worker needs alike is made once, before the fork."""
+    with contextlib.suppress(OSError):  # the probe will tell
+        _filter()

@@ -96,6 +96,7 @@ class Zygote:
         if self._holds(sandboxes.MOUNTS):
             folder, code, packages = (self.settings[name] for name in ("root", "code", "packages"))
             self._try(sandboxes.MOUNTS, root.build, folder, code, root.interpreter(), packages)
+        sandboxes.prepare()
         if not self.settings["probe"]:
             self._preload()
         self._probe()
