@@ -17,6 +17,7 @@ from pilvi.core import caller as callers
 from pilvi.core.caller import Caller, Check, SessionCredentials
 from pilvi.core.context import Context, RequestInfo
 from pilvi.core.errors import AccessDenied
+from pilvi.core.operation import Operation
 from pilvi.state.sqlite import SqliteStore
 from pilvi.state.store import OutboxEntry
 
@@ -65,11 +66,14 @@ class HarnessCloud:
     def call(self, ctx: Context, service: str, operation: str, request: dict[str, Any], caller: Caller | None) -> Any:
         inner = ctx.acting_as(caller or ctx.caller)
         found = services.discover()[service].operations[operation]
-        for check in checks_of(found.check, inner, request, default=f"{service}:{operation}"):
-            if not self.may(inner, check):
-                raise AccessDenied(f"not authorized to perform: {check.action}")
+        self.authorise(inner, service, found, request)
         with ctx.tx.savepoint():
             return found.run(inner, request)
+
+    def authorise(self, ctx: Context, service: str, operation: Operation, request: dict[str, Any]) -> None:
+        for check in checks_of(operation.check, ctx, request, default=f"{service}:{operation.name}"):
+            if not self.may(ctx, check):
+                raise AccessDenied(f"not authorized to perform: {check.action}")
 
     def may(self, ctx: Context, check: Check) -> bool:
         return check.action not in self.denied
@@ -124,12 +128,14 @@ class Harness:
 
         def attempt(tx: Any) -> Any:
             ctx = self.context(tx, caller)
-            for check in checks_of(found.check, ctx, request, default=f"{service}:{operation}"):
-                if not self.cloud.may(ctx, check):
-                    raise AccessDenied(f"not authorized to perform: {check.action}")
+            self.authorise(ctx, service, found, request)
             return found.run(ctx, request)
 
         if found.only_reads(request):
             with self.store.read() as tx:
                 return attempt(tx)
         return self.store.write(attempt)
+
+    def authorise(self, ctx: Context, service: str, operation: Operation, request: dict[str, Any]) -> None:
+        """Raises AccessDenied."""
+        self.cloud.authorise(ctx, service, operation, request)

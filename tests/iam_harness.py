@@ -1,18 +1,24 @@
 """A cloud in one process whose identity is real: tokens, policies and refusals as behind the gateway."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from harness import ACCOUNT, Harness
 from pilvi import services
 from pilvi.core import caller as callers
-from pilvi.core.caller import Caller
+from pilvi.core.caller import Caller, Check
 from pilvi.core.context import Context
+from pilvi.core.operation import Operation
 from pilvi.gateway.cloud import LocalCloud, authorise
 from pilvi.identity.identity import Identity
 from pilvi.services.iam.directory import IamDirectory
+from policies import allow, document
 
 MASTER_KEY = bytes(range(32))
+READ = document(allow("s3:Get*"))
+ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
+READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
 
 
 class IamHarness(Harness):
@@ -24,19 +30,8 @@ class IamHarness(Harness):
         self.identity = Identity(MASTER_KEY, IamDirectory(), self.ids)
         self.cloud = LocalCloud(services.discover(), self.identity, frozenset)
 
-    def run_as(self, caller: Caller, service: str, operation: str, /, **request: Any) -> Any:
-        callee = services.discover()[service]
-        found = callee.operations[operation]
-
-        def attempt(tx: Any) -> Any:
-            ctx = self.context(tx, caller)
-            authorise(self.identity, ctx, callee, found, request)
-            return found.run(ctx, request)
-
-        if found.only_reads(request):
-            with self.store.read() as tx:
-                return attempt(tx)
-        return self.store.write(attempt)
+    def authorise(self, ctx: Context, service: str, operation: Operation, request: dict[str, Any]) -> None:
+        authorise(self.identity, ctx, services.discover()[service], operation, request)
 
     def caller_of(self, access_key_id: str, token: str | None = None) -> Caller:
         with self.store.read() as tx:
@@ -52,8 +47,6 @@ class IamHarness(Harness):
         return self.caller_of(key)
 
     def allow(self, name: str, *statements: dict[str, Any], account: str = ACCOUNT) -> None:
-        from policies import document
-
         self.run_as(
             callers.root(account),
             "iam",
@@ -69,8 +62,12 @@ class IamHarness(Harness):
         return self.caller_of(made["AccessKeyId"], made["SessionToken"])
 
     def may(self, caller: Caller, action: str, resource: str = "*", **more: Any) -> bool:
-        from pilvi.core.caller import Check
-
         with self.store.read() as tx:
             ctx: Context = self.context(tx, caller)
             return self.identity.may(ctx, Check(action, resource, **more))
+
+
+def new_policy(iam: Callable[..., Any], name: str = "p", text: str = READ, **more: Any) -> str:
+    """The ARN of a managed policy that is made now."""
+    arn: str = iam("CreatePolicy", PolicyName=name, PolicyDocument=text, **more)["Policy"]["Arn"]
+    return arn

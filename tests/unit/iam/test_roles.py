@@ -2,8 +2,9 @@
 
 import pytest
 
+from functions import TRUST_LAMBDA
 from harness import ACCOUNT
-from iam_harness import IamHarness
+from iam_harness import ADMIN, READ, new_policy
 from pilvi.core import caller as callers
 from pilvi.core.errors import AccessDenied
 from pilvi.services.iam import MODULES
@@ -16,32 +17,12 @@ from pilvi.services.iam.errors import (
 )
 from policies import allow, document
 
-READ = document(allow("s3:Get*"))
-LAMBDA = document({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}})
-ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
-READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
-
-
-@pytest.fixture
-def cloud(tmp_path):
-    with IamHarness(tmp_path) as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def iam(cloud):
-    return lambda operation, **request: cloud.run("iam", operation, **request)
-
-
-def policy(iam, name="p", text=READ, **more):
-    return iam("CreatePolicy", PolicyName=name, PolicyDocument=text, **more)["Policy"]["Arn"]
-
 
 class TestRoles:
     def test_a_role_is_made_and_changed(self, iam):
         """Its trust policy travels percent-encoded."""
         made = iam(
-            "CreateRole", RoleName="R", AssumeRolePolicyDocument=LAMBDA, Path="/service/", MaxSessionDuration=7200
+            "CreateRole", RoleName="R", AssumeRolePolicyDocument=TRUST_LAMBDA, Path="/service/", MaxSessionDuration=7200
         )["Role"]
         assert made["Arn"] == f"arn:aws:iam::{ACCOUNT}:role/service/R"
         assert made["AssumeRolePolicyDocument"].startswith("%7B%22Version%22")
@@ -67,13 +48,13 @@ class TestRoles:
             MalformedPolicyDocument, match=f'Invalid principal in policy: "AWS":"arn:aws:iam::{ACCOUNT}:user/nobody"'
         ):
             iam("CreateRole", RoleName="r", AssumeRolePolicyDocument=nobody)
-        iam("CreateRole", RoleName="r", AssumeRolePolicyDocument=LAMBDA)
+        iam("CreateRole", RoleName="r", AssumeRolePolicyDocument=TRUST_LAMBDA)
         with pytest.raises(MalformedPolicyDocument, match="Syntax errors in policy"):
             iam("UpdateAssumeRolePolicy", RoleName="r", PolicyDocument="{")
 
     def test_a_role_in_a_profile_stays(self, iam):
         """Until it is taken out."""
-        iam("CreateRole", RoleName="r", AssumeRolePolicyDocument=LAMBDA)
+        iam("CreateRole", RoleName="r", AssumeRolePolicyDocument=TRUST_LAMBDA)
         iam("CreateInstanceProfile", InstanceProfileName="i")
         iam("AddRoleToInstanceProfile", InstanceProfileName="i", RoleName="r")
         with pytest.raises(LimitExceeded, match="InstanceSessionsPerInstanceProfile: 1"):
@@ -90,7 +71,7 @@ class TestRoles:
 
     def test_to_put_a_role_in_a_profile_is_to_pass_it(self, cloud, iam):
         """iam:PassRole on the role, to EC2."""
-        iam("CreateRole", RoleName="r", AssumeRolePolicyDocument=LAMBDA)
+        iam("CreateRole", RoleName="r", AssumeRolePolicyDocument=TRUST_LAMBDA)
         iam("CreateInstanceProfile", InstanceProfileName="i")
         bob = cloud.user("bob", allow("iam:AddRoleToInstanceProfile"))
         with pytest.raises(AccessDenied, match=f"iam:PassRole on resource: arn:aws:iam::{ACCOUNT}:role/r"):
@@ -120,19 +101,19 @@ class TestAccount:
         """What is there, and the quotas."""
         before = iam("GetAccountSummary")["SummaryMap"]
         iam("CreateUser", UserName="bob")
-        policy(iam)
+        new_policy(iam)
         after = iam("GetAccountSummary")["SummaryMap"]
         assert (after["Users"], after["Policies"], after["PolicyVersionsInUse"]) == (before["Users"] + 1, 1, 1)
         assert after["UsersQuota"] == 5000
 
     def test_everything_at_once(self, iam):
         """Users, groups, roles and policies in use with all that hangs on them, in pieces."""
-        arn = policy(iam)
+        arn = new_policy(iam)
         iam("CreateUser", UserName="bob", Tags=[{"Key": "a", "Value": "b"}])
         iam("CreateGroup", GroupName="g")
         iam("AddUserToGroup", GroupName="g", UserName="bob")
         iam("PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=READ)
-        iam("CreateRole", RoleName="r", AssumeRolePolicyDocument=LAMBDA)
+        iam("CreateRole", RoleName="r", AssumeRolePolicyDocument=TRUST_LAMBDA)
         iam("AttachRolePolicy", RoleName="r", PolicyArn=ADMIN)
         whole = iam("GetAccountAuthorizationDetails")
         (bob,), (group,), (role,) = whole["UserDetailList"], whole["GroupDetailList"], whole["RoleDetailList"]
@@ -178,7 +159,7 @@ def test_every_operation_asks_its_own_question(cloud):
     nobody = cloud.user("nobody")
     request = {
         "UserName": "x", "GroupName": "x", "RoleName": "x", "PolicyName": "x", "InstanceProfileName": "x", "AccessKeyId": "A" * 20,
-        "PolicyArn": ADMIN, "PolicyDocument": READ, "AssumeRolePolicyDocument": LAMBDA, "PermissionsBoundary": ADMIN, "VersionId": "v1",
+        "PolicyArn": ADMIN, "PolicyDocument": READ, "AssumeRolePolicyDocument": TRUST_LAMBDA, "PermissionsBoundary": ADMIN, "VersionId": "v1",
         "AccountAlias": "xyz", "Tags": [], "TagKeys": [], "Status": "Active", "Description": "x", "PolicySourceArn": nobody.arn,
         "ActionNames": ["s3:GetObject"], "PolicyInputList": [READ],
     }  # fmt: skip

@@ -3,7 +3,7 @@
 import pytest
 
 from harness import ACCOUNT
-from iam_harness import IamHarness
+from iam_harness import ADMIN, READ, READ_ONLY, new_policy
 from pilvi.core import caller as callers
 from pilvi.core.errors import AccessDenied, ValidationError
 from pilvi.services.iam.errors import (
@@ -13,26 +13,6 @@ from pilvi.services.iam.errors import (
     NoSuchEntity,
 )
 from policies import allow, document
-
-READ = document(allow("s3:Get*"))
-LAMBDA = document({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}})
-ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
-READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
-
-
-@pytest.fixture
-def cloud(tmp_path):
-    with IamHarness(tmp_path) as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def iam(cloud):
-    return lambda operation, **request: cloud.run("iam", operation, **request)
-
-
-def policy(iam, name="p", text=READ, **more):
-    return iam("CreatePolicy", PolicyName=name, PolicyDocument=text, **more)["Policy"]["Arn"]
 
 
 class TestUsers:
@@ -206,7 +186,7 @@ class TestGroups:
         bob = cloud.user("bob")
         iam("CreateGroup", GroupName="g")
         iam("PutGroupPolicy", GroupName="g", PolicyName="p", PolicyDocument=READ)
-        iam("AttachGroupPolicy", GroupName="g", PolicyArn=policy(iam, text=document(allow("sqs:*"))))
+        iam("AttachGroupPolicy", GroupName="g", PolicyArn=new_policy(iam, text=document(allow("sqs:*"))))
         assert not cloud.may(bob, "s3:GetObject")
         iam("AddUserToGroup", GroupName="g", UserName="bob")
         assert cloud.may(bob, "s3:GetObject")

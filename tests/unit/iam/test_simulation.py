@@ -3,24 +3,12 @@
 import pytest
 
 from harness import ACCOUNT
-from iam_harness import IamHarness
+from iam_harness import READ
 from pilvi.core.errors import NotBuilt
 from pilvi.services.iam.errors import InvalidInput, NoSuchEntity
 from policies import allow, deny, document
 
-READ = document(allow("s3:Get*"))
 SQS = "arn:aws:iam::aws:policy/AmazonSQSFullAccess"
-
-
-@pytest.fixture
-def cloud(tmp_path):
-    with IamHarness(tmp_path) as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def iam(cloud):
-    return lambda operation, **request: cloud.run("iam", operation, **request)
 
 
 def decisions(answer):

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from functions import TRUST_LAMBDA
 from harness import ACCOUNT
-from iam_harness import IamHarness
+from iam_harness import ADMIN, READ, new_policy
 from pilvi.core import caller as callers
 from pilvi.core.errors import AccessDenied
 from pilvi.services.iam.errors import (
@@ -17,32 +18,12 @@ from pilvi.services.iam.errors import (
 )
 from policies import allow, deny, document
 
-READ = document(allow("s3:Get*"))
-LAMBDA = document({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}})
-ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
-READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
-
-
-@pytest.fixture
-def cloud(tmp_path):
-    with IamHarness(tmp_path) as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def iam(cloud):
-    return lambda operation, **request: cloud.run("iam", operation, **request)
-
-
-def policy(iam, name="p", text=READ, **more):
-    return iam("CreatePolicy", PolicyName=name, PolicyDocument=text, **more)["Policy"]["Arn"]
-
 
 class TestManagedPolicies:
     def test_versions(self, cloud, iam):
         """Five at most, one in force; setting another in force takes effect at once."""
         bob = cloud.user("bob")
-        arn = policy(iam)
+        arn = new_policy(iam)
         iam("AttachUserPolicy", UserName="bob", PolicyArn=arn)
         made = iam("CreatePolicyVersion", PolicyArn=arn, PolicyDocument=document(allow("sqs:*")))["PolicyVersion"]
         assert (made["VersionId"], made["IsDefaultVersion"]) == ("v2", False)
@@ -74,7 +55,7 @@ class TestManagedPolicies:
 
     def test_a_policy_in_use_stays(self, iam):
         """As does one with several versions."""
-        arn = policy(iam)
+        arn = new_policy(iam)
         iam("CreateUser", UserName="bob")
         iam("AttachUserPolicy", UserName="bob", PolicyArn=arn)
         with pytest.raises(DeleteConflict, match="Cannot delete a policy attached to entities"):
@@ -123,7 +104,7 @@ class TestManagedPolicies:
         """To each user, group and role; attaching twice is attaching once."""
         iam("CreateUser", UserName="bob")
         for number in range(11):
-            policy(iam, f"p{number}")
+            new_policy(iam, f"p{number}")
         for number in (*range(10), 0):
             iam("AttachUserPolicy", UserName="bob", PolicyArn=f"arn:aws:iam::{ACCOUNT}:policy/p{number}")
         with pytest.raises(LimitExceeded, match="Cannot exceed quota for PoliciesPerUser: 10"):
@@ -132,10 +113,10 @@ class TestManagedPolicies:
 
     def test_who_uses_a_policy(self, iam):
         """Users, groups and roles; as a policy or as a boundary."""
-        arn = policy(iam)
+        arn = new_policy(iam)
         iam("CreateUser", UserName="bob", PermissionsBoundary=arn)
         iam("CreateGroup", GroupName="g")
-        iam("CreateRole", RoleName="r", AssumeRolePolicyDocument=LAMBDA)
+        iam("CreateRole", RoleName="r", AssumeRolePolicyDocument=TRUST_LAMBDA)
         iam("AttachGroupPolicy", GroupName="g", PolicyArn=arn)
         iam("AttachRolePolicy", RoleName="r", PolicyArn=arn)
         using = iam("ListEntitiesForPolicy", PolicyArn=arn)
@@ -150,12 +131,12 @@ class TestManagedPolicies:
         """Counted without white space."""
         long = document(allow("s3:GetObject", [f"arn:aws:s3:::bucket-{number}/*" for number in range(250)]))
         with pytest.raises(LimitExceeded, match="Cannot exceed quota for PolicySize: 6144"):
-            policy(iam, text=long)
+            new_policy(iam, text=long)
         iam("CreateUser", UserName="bob")
         with pytest.raises(LimitExceeded, match="Maximum policy size of 2048 bytes exceeded for user bob"):
             iam("PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=long)
         assert iam("ListUserPolicies", UserName="bob")["PolicyNames"] == []
-        policy(iam, text=json.dumps(json.loads(READ), indent=4000))
+        new_policy(iam, text=json.dumps(json.loads(READ), indent=4000))
 
 
 class TestInlinePolicies:
@@ -165,7 +146,7 @@ class TestInlinePolicies:
         from urllib.parse import unquote
 
         name = {f"{kind}Name": "x"}
-        trust = {"AssumeRolePolicyDocument": LAMBDA} if kind == "Role" else {}
+        trust = {"AssumeRolePolicyDocument": TRUST_LAMBDA} if kind == "Role" else {}
         iam(f"Create{kind}", **name, **trust)
         text = json.dumps(json.loads(READ), indent=3)
         iam(f"Put{kind}Policy", **name, PolicyName="P", PolicyDocument=text)
@@ -187,12 +168,14 @@ class TestBoundaries:
     def test_a_boundary_narrows_at_once(self, cloud, iam):
         """Put, changed, taken away."""
         bob = cloud.user("bob", allow("*"))
-        iam("PutUserPermissionsBoundary", UserName="bob", PermissionsBoundary=policy(iam))
+        iam("PutUserPermissionsBoundary", UserName="bob", PermissionsBoundary=new_policy(iam))
         assert cloud.may(bob, "s3:GetObject")
         assert not cloud.may(bob, "sqs:SendMessage")
         assert iam("GetUser", UserName="bob")["User"]["PermissionsBoundary"]["PermissionsBoundaryType"] == "Policy"
         iam(
-            "PutUserPermissionsBoundary", UserName="bob", PermissionsBoundary=policy(iam, "q", document(allow("sqs:*")))
+            "PutUserPermissionsBoundary",
+            UserName="bob",
+            PermissionsBoundary=new_policy(iam, "q", document(allow("sqs:*"))),
         )
         assert cloud.may(bob, "sqs:SendMessage")
         iam("DeleteUserPermissionsBoundary", UserName="bob")
@@ -202,7 +185,7 @@ class TestBoundaries:
 
     def test_delegated_administrators_must_bind(self, cloud, iam):
         """iam:PermissionsBoundary: roles may be made with this boundary only, and it may not be taken off."""
-        arn = policy(iam)
+        arn = new_policy(iam)
         bound = {"StringEquals": {"iam:PermissionsBoundary": arn}}
         bob = cloud.user(
             "bob",
@@ -210,8 +193,10 @@ class TestBoundaries:
             deny("iam:DeleteRolePermissionsBoundary"),
         )
         with pytest.raises(AccessDenied):
-            cloud.run_as(bob, "iam", "CreateRole", RoleName="r", AssumeRolePolicyDocument=LAMBDA)
-        cloud.run_as(bob, "iam", "CreateRole", RoleName="r", AssumeRolePolicyDocument=LAMBDA, PermissionsBoundary=arn)
+            cloud.run_as(bob, "iam", "CreateRole", RoleName="r", AssumeRolePolicyDocument=TRUST_LAMBDA)
+        cloud.run_as(
+            bob, "iam", "CreateRole", RoleName="r", AssumeRolePolicyDocument=TRUST_LAMBDA, PermissionsBoundary=arn
+        )
         cloud.run_as(bob, "iam", "AttachRolePolicy", RoleName="r", PolicyArn=ADMIN)
         with pytest.raises(AccessDenied, match="explicit deny in an identity-based policy"):
             cloud.run_as(bob, "iam", "DeleteRolePermissionsBoundary", RoleName="r")
@@ -224,7 +209,7 @@ class TestTags:
     def test_tags_come_and_go(self, iam, kind, name):
         """Keys differ without regard to case and keep the newest spelling."""
         more = {
-            "Role": {"AssumeRolePolicyDocument": LAMBDA},
+            "Role": {"AssumeRolePolicyDocument": TRUST_LAMBDA},
             "Policy": {"PolicyName": "x", "PolicyDocument": READ},
         }.get(kind, {})
         iam(f"Create{kind}", **name, **more)
