@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from pilvi.identity.variables import Template
+from pilvi.services.logs.patterns import compile_pattern
 from pilvi.wire import headers, protocol, route
 from pilvi.wire.http import Request
 from pilvi.wire.scalars import Malformed
@@ -35,9 +36,22 @@ def host(text: str) -> None:
     route.virtual_bucket(text)
 
 
+def words(text: str) -> None:
+    compile_pattern("[first, second, ..., last]")(text)
+
+
+def number(text: str) -> None:
+    compile_pattern("{ $.a > 5 }")(text)
+
+
 @pytest.mark.parametrize(
     ("take", "text"),
     [
+        (words, "[ " * SIZE * 4),
+        (words, '" [ ' * SIZE),
+        (words, "] " + "[ " * SIZE * 4),
+        (number, '{"a":"' + "1" * SIZE * 4 + 'x"}'),
+        (number, '{"a":' + "1" * 4_000 + "}"),
         (split, "a," + " " * SIZE + 'x"'),
         (split, 'a,"' + "\\" * SIZE),
         (split, " " * SIZE + '"'),

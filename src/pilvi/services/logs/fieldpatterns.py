@@ -7,6 +7,7 @@
 A test of a field that is not there is false, whatever it asks (but for NOT EXISTS).
 """
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -29,7 +30,7 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _STEP = re.compile(r"""\.([A-Za-z0-9_\-@#]+)|\.?\['([^']*)'\]|\.?\["([^"]*)"\]|\[(\d+|\*)\]""")
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_NUMBER = re.compile(r"[-+]?(?:\d++\.?+\d*+|\.\d++)(?:[eE][-+]?\d++)?")  # possessive: messages are held against it
 _ORDERS: dict[str, Callable[[float, float], bool]] = {
     "<": lambda left, right: left < right,
     "<=": lambda left, right: left <= right,
@@ -106,10 +107,18 @@ def _slots_match(words: list[str], slots: list[str | None], tests: list[Callable
 
 def split_words(message: str) -> list[str]:
     """Words of a message; what stands in quotes or square brackets is one."""
-    return [quoted or bracketed or plain for quoted, bracketed, plain in _WORDS.findall(message)]
+    words: list[str] = []
+    at, last = 0, message.rfind("]")
+    while at <= last and (found := _WORDS.search(message, at)) is not None:
+        words.append(found[1] or found[2] or found[3] or "")
+        at = found.end()
+    return words + [quoted or plain for quoted, plain in _OPEN_WORDS.findall(message, at)]
 
 
 _WORDS = re.compile(r'"([^"]*)"|\[([^\]]*)\]|(\S+)')
+_OPEN_WORDS = re.compile(
+    r'"([^"]*)"|(\S+)'
+)  # where no bracket closes, none is looked for: "[ [ [ ..." must not cost its square
 
 
 class _Parser:
@@ -268,10 +277,17 @@ def _number(value: Any) -> float | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
-        return float(value)
+        return _float(value)
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         return float(value)
     return None
+
+
+def _float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # JSON has no largest number
+        return math.inf if value > 0 else -math.inf
 
 
 def _as_text(value: Any) -> str:
