@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import signal
 import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -55,7 +53,7 @@ def test_sigterm_lets_a_running_invocation_finish(tmp_path: Path) -> None:
         deploy(cloud, "slow", SLOW)
         answer = pool.submit(cloud.client("lambda").invoke, FunctionName="slow")
         wait_until(lambda: started(cloud), "the function runs")
-        os.kill(cloud.pid, signal.SIGTERM)
+        cloud.stop()
         assert json.load(answer.result()["Payload"]) == "finished"
 
 

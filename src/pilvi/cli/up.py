@@ -10,6 +10,7 @@ import logging
 import os
 import select
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -95,6 +96,8 @@ def _here(config: Config, began: float) -> int:
     except OSError as error:
         raise folder.unusable(config.data, error) from error
     finally:
+        for number in (signal.SIGTERM, signal.SIGINT):  # it is stopping already: who is impatient takes SIGKILL
+            signal.signal(number, signal.SIG_IGN)
         _forget(config)
         log.info("the cloud is down", extra={"pid": os.getpid()})
         kept.close()
