@@ -102,6 +102,9 @@ class Host:
         pool.MEMORY_LOOK_SECONDS = 0.05
         self.runtime._pool._looked_at = 0.0
 
+    async def do_limit_init(self, order: dict[str, Any]) -> Any:
+        pool.INIT_SECONDS_MAX = order["seconds"]
+
     async def do_warm(self, order: dict[str, Any]) -> Any:
         await self.runtime.warm(order["runtime"])
 

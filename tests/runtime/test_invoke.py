@@ -268,3 +268,54 @@ def test_a_broken_package_is_refused(machine):
     """Bytes that are no zip."""
     answer = machine.package({}, code=b"no zip").invoke()
     assert answer.refused == "InvalidZipFileException"
+
+
+def test_what_functions_commonly_use_works(machine):
+    """Threads, asyncio, child processes, SQLite and locks in /tmp, time zones, /dev/stdout."""
+    function = machine.function(
+        """
+import asyncio, concurrent.futures, fcntl, json, multiprocessing, os, sqlite3, subprocess, sys, tempfile, zoneinfo, datetime
+def square(x):
+    return x * x
+def child(pipe):
+    pipe.send(square(5))
+async def main():
+    process = await asyncio.create_subprocess_exec("echo", "async", stdout=asyncio.subprocess.PIPE)
+    return [await asyncio.to_thread(square, 3), (await process.communicate())[0].decode()]
+def handler(event, context):
+    found = {"asyncio": asyncio.run(main())}
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        found["threads"] = list(pool.map(square, range(5)))
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.Process(target=child, args=(theirs,))
+    process.start(); found["process"] = ours.recv(); process.join()
+    folder = tempfile.gettempdir()
+    with sqlite3.connect(folder + "/x.db") as db:
+        db.execute("create table t (x)"); db.execute("insert into t values (7)")
+        found["sqlite"] = db.execute("select x from t").fetchone()[0]
+    with open(folder + "/lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+    os.rename(folder + "/lock", folder + "/renamed")
+    os.mkdir(folder + "/d"); os.rename(folder + "/renamed", folder + "/d/renamed")
+    found["zone"] = datetime.datetime(2026, 7, 1, tzinfo=zoneinfo.ZoneInfo("Europe/Helsinki")).utcoffset().seconds
+    subprocess.run("echo to /dev/stdout > /dev/stdout; echo to /dev/null > /dev/null", shell=True, check=True)
+    found["local"] = datetime.datetime(2026, 1, 1).astimezone().utcoffset().seconds
+    with open("/dev/urandom", "rb") as random:
+        found["random"] = len(random.read(4))
+    found["user"] = os.path.expanduser("~") != ""
+    found["executable"] = subprocess.run([sys.executable, "-c", "print(1)"], capture_output=True, text=True).stdout
+    return found
+"""
+    )
+    assert function() == {
+        "asyncio": [9, "async\n"],
+        "threads": [0, 1, 4, 9, 16],
+        "process": 25,
+        "sqlite": 7,
+        "zone": 10800,
+        "local": 0,
+        "random": 4,
+        "user": True,
+        "executable": "1\n",
+    }
+    assert "to /dev/stdout" in function.lines()

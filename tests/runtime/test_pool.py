@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from processes import tree
+from processes import left_of, tree
 from waiting import wait_until
 
 COUNT = "import os, time\ncount = 0\ndef handler(event, context):\n    global count; count += 1; time.sleep(event or 0); return [count, context.log_stream_name]\n"
@@ -176,3 +176,27 @@ def handler(event, context): return drawn
 """
     first, second = machine.function(source)(), machine.function(source)()
     assert [a for a, b in zip(first, second, strict=True) if a == b] == []
+
+
+def test_an_initialisation_that_takes_too_long_is_tried_again(own_machine):
+    """Within the function's timeout, as on AWS; what it said is in the log."""
+    own_machine.do("limit_init", seconds=0.5)
+    source = "import time\ntime.sleep({})\ndef handler(event, context): return 'late'\n"
+    late = own_machine.function(source.format(0.8), timeout_seconds=5)
+    assert late() == "late"
+    assert any(line.startswith("INIT_REPORT ") and "Phase: init\tStatus: timeout" in line for line in late.lines())
+    never = own_machine.function(source.format(60), timeout_seconds=1)
+    answer = never.invoke()
+    assert answer.payload["errorType"] == "Sandbox.Timedout"
+    assert answer.payload["errorMessage"].endswith("Task timed out after 1.00 seconds")
+
+
+def test_a_cancelled_start_leaves_nothing(own_machine):
+    """A host that stops while a function initialises ends it."""
+    slow = own_machine.function("import time\ntime.sleep(5)\ndef handler(event, context): return 1\n")
+    answer = slow.begin()
+    wait_until(lambda: workers(own_machine) == 1, "it initialises")
+    processes = tree(own_machine.process.pid)
+    assert own_machine.close() == 0
+    assert not left_of(processes)
+    assert answer.done()

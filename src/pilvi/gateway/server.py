@@ -88,6 +88,7 @@ class Server:
             listener = await self.loop.create_server(
                 self._connect, sock=listening, ssl=tls, ssl_handshake_timeout=self._handshake_seconds(tls)
             )
+        self._listeners = [open_one for open_one in self._listeners if open_one.is_serving()]  # others closed theirs
         self._listeners.append(listener)
         return listener
 

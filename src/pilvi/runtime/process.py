@@ -69,6 +69,8 @@ class ProcessWorker:
         try:
             self._output = Output(reading, on_output, self._loop)
             order = self._order(code, variables)
+            if order.uid is not None:
+                os.fchown(writing, order.uid, order.uid)  # so that /dev/stdout can be opened
             forked = await self.zygote.fork(order, [theirs.fileno(), writing, *joins], self._ended)
         except BaseException:
             ours.close()
