@@ -130,11 +130,22 @@ class LiveCloud:
 
     def client(self, service: str, **options: Any) -> Any:
         """A boto3 client of the root key (or with other options of boto3's client())."""
-        name = repr((service, sorted(options.items(), key=str)))
+        name = repr((service, sorted((member, _told(value)) for member, value in options.items())))
         with self._lock:
             if name not in self._clients:
                 self._clients[name] = _session().client(service, **self._client_options(options))
             return self._clients[name]
+
+    def client_of(self, service: str, credentials: dict[str, Any], **options: Any) -> Any:
+        """A boto3 client of another key or session, in the words of IAM and STS, that sends what it is told."""
+        return self.client(
+            service,
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials.get("SessionToken"),
+            config=Config(parameter_validation=False),
+            **options,
+        )
 
     def _client_options(self, options: dict[str, Any]) -> dict[str, Any]:
         config = Config(retries={"total_max_attempts": 1}, max_pool_connections=50, read_timeout=60)
@@ -156,6 +167,11 @@ class LiveCloud:
             return str(json.loads((self.data / "run.json").read_text())["endpoint"])
         except (FileNotFoundError, json.JSONDecodeError):
             return None
+
+
+def _told(option: Any) -> str:
+    """What an option says; the name of a Config would only say where in memory it lies."""
+    return repr(sorted(option._user_provided_options.items()) if isinstance(option, Config) else option)
 
 
 def unique_name(prefix: str) -> str:

@@ -6,16 +6,13 @@ import hashlib
 import http.client
 from base64 import b64decode
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-import pytest
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from botocore.exceptions import ClientError
 
 from harness import Harness
 from pilvi import services
@@ -127,23 +124,6 @@ class Buckets(Harness):
 
 
 # -- over HTTP ---------------------------------------------------------------------------------------------------------
-
-
-class Refusal:
-    """How a request was refused: `response` is boto3's."""
-
-    response: Any = None
-
-
-@contextmanager
-def refused(code: str, status: int) -> Iterator[Refusal]:
-    """The request inside is answered with this error. HEAD has no body to name one: its code is the status."""
-    refusal = Refusal()
-    with pytest.raises(ClientError) as failure:
-        yield refusal
-    refusal.response = failure.value.response
-    found = (refusal.response["Error"]["Code"], refusal.response["ResponseMetadata"]["HTTPStatusCode"])
-    assert found == (code, status), failure.value
 
 
 class Raw:

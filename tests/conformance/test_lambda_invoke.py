@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from functions import BASIC_EXECUTION, TRUST_LAMBDA, allow, handler, zip_of
 from live import LiveCloud
+from refusals import refusal_of
 from waiting import wait_until
 
 CODE = """
@@ -121,14 +122,6 @@ def invoke(functions, name, event=None, **request):
     return answer
 
 
-def refused(code, status, call, **request):
-    with pytest.raises(ClientError) as caught:
-        call(**request)
-    error = caught.value.response
-    assert (error["Error"]["Code"], error["ResponseMetadata"]["HTTPStatusCode"]) == (code, status), caught.value
-    return error["Error"]["Message"]
-
-
 def log_lines(cloud, name, **request):
     logs = cloud.client("logs")
     try:
@@ -234,20 +227,20 @@ def test_a_module_that_does_not_import(functions, make):
 def test_requests_that_are_refused(functions, make):
     """Payloads that are no JSON or too large, functions and versions that are not there."""
     name = make("echo")
-    text = refused("InvalidRequestContentException", 400, functions.invoke, FunctionName=name, Payload=b"{broken")
+    text = refusal_of("InvalidRequestContentException", functions.invoke, 400, FunctionName=name, Payload=b"{broken")
     assert text.startswith("Could not parse request body into json")
     large = b'"' + b"x" * (6 * 1024 * 1024) + b'"'
-    refused("RequestEntityTooLargeException", 413, functions.invoke, FunctionName=name, Payload=large)
-    refused(
+    refusal_of("RequestEntityTooLargeException", functions.invoke, 413, FunctionName=name, Payload=large)
+    refusal_of(
         "RequestEntityTooLargeException",
-        413,
         functions.invoke,
+        413,
         FunctionName=name,
         InvocationType="Event",
         Payload=large[: 1024 * 1024] + b'"',
     )
-    refused("ResourceNotFoundException", 404, functions.invoke, FunctionName=name, Qualifier="7")
-    refused("ResourceNotFoundException", 404, functions.invoke, FunctionName=name, Qualifier="live")
+    refusal_of("ResourceNotFoundException", functions.invoke, 404, FunctionName=name, Qualifier="7")
+    refusal_of("ResourceNotFoundException", functions.invoke, 404, FunctionName=name, Qualifier="live")
 
 
 def test_a_large_payload_goes_both_ways(functions, make):

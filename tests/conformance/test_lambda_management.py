@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from functions import NOTHING, TRUST_LAMBDA, allow, handler, zip_of
 from live import LiveCloud
+from refusals import refusal_of
 
 
 @pytest.fixture
@@ -51,15 +52,6 @@ def create(functions, role, unique):
             functions.delete_function(FunctionName=name)
         except functions.exceptions.ResourceNotFoundException:
             continue
-
-
-def refused(code, call, status=400, **request):
-    """The call is refused with this code and HTTP status; its message."""
-    with pytest.raises(ClientError) as caught:
-        call(**request)
-    error = caught.value.response
-    assert (error["Error"]["Code"], error["ResponseMetadata"]["HTTPStatusCode"]) == (code, status), caught.value
-    return error["Error"]["Message"]
 
 
 # -- create, get, list, delete --------------------------------------------------------------------------------------------
@@ -168,7 +160,7 @@ def test_what_is_not_built_is_never_passed_over(create, member, request_):
 def test_a_name_is_taken_once(create, functions, role):
     """The second creation is a conflict, in AWS's words."""
     name = create()["FunctionName"]
-    text = refused(
+    text = refusal_of(
         "ResourceConflictException",
         functions.create_function,
         409,
@@ -235,7 +227,7 @@ def test_code_from_s3(cloud, create, functions, unique):
     s3.put_object(Bucket=bucket, Key="code.zip", Body=NOTHING)
     updated = functions.update_function_code(FunctionName=made["FunctionName"], S3Bucket=bucket, S3Key="code.zip")
     assert updated["CodeSize"] == len(NOTHING)
-    text = refused(
+    text = refusal_of(
         "InvalidParameterValueException",
         functions.update_function_code,
         FunctionName=made["FunctionName"],
@@ -281,7 +273,7 @@ def test_functions_are_listed_in_pages(create, functions):
     assert all("State" not in one for one in listed)
     everything = functions.list_functions(FunctionVersion="ALL")["Functions"]
     assert any(one["FunctionArn"].endswith(f":{made[0]}:$LATEST") for one in everything)
-    refused("InvalidParameterValueException", functions.list_functions, Marker="\x00!")
+    refusal_of("InvalidParameterValueException", functions.list_functions, Marker="\x00!")
 
 
 def test_a_deleted_function_is_gone(create, functions):
@@ -289,10 +281,10 @@ def test_a_deleted_function_is_gone(create, functions):
     name = create()["FunctionName"]
     answer = functions.delete_function(FunctionName=name)
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 204
-    text = refused("ResourceNotFoundException", functions.get_function, 404, FunctionName=name)
+    text = refusal_of("ResourceNotFoundException", functions.get_function, 404, FunctionName=name)
     assert text.startswith("Function not found: arn:aws:lambda:")
     for call in (functions.delete_function, functions.invoke, functions.get_function_configuration):
-        refused("ResourceNotFoundException", call, 404, FunctionName=name)
+        refusal_of("ResourceNotFoundException", call, 404, FunctionName=name)
 
 
 def test_the_forms_of_a_name(cloud, create, functions):
@@ -303,14 +295,14 @@ def test_the_forms_of_a_name(cloud, create, functions):
         assert functions.get_function_configuration(FunctionName=form)["FunctionArn"] == arn
         qualified = functions.get_function_configuration(FunctionName=f"{form}:$LATEST")
         assert qualified["FunctionArn"] == f"{arn}:$LATEST"
-    refused(
+    refusal_of(
         "InvalidParameterValueException",
         functions.get_function,
         FunctionName=f"{name}:1",
         Qualifier="2",
     )
     elsewhere = arn.replace(cloud.region, "eu-west-1")
-    text = refused("ResourceNotFoundException", functions.get_function, 404, FunctionName=elsewhere)
+    text = refusal_of("ResourceNotFoundException", functions.get_function, 404, FunctionName=elsewhere)
     assert "eu-west-1" in text
 
 
@@ -318,7 +310,7 @@ def test_functions_of_other_regions_are_other_functions(cloud, create, functions
     """The same name in another region is nothing here."""
     name = create()["FunctionName"]
     there = cloud.client("lambda", region_name="eu-west-1")
-    refused("ResourceNotFoundException", there.get_function, 404, FunctionName=name)
+    refusal_of("ResourceNotFoundException", there.get_function, 404, FunctionName=name)
 
 
 # -- updates --------------------------------------------------------------------------------------------------------------
@@ -336,7 +328,7 @@ def test_updates_of_code(create, functions):
     assert updated["CodeSha256"] == dry["CodeSha256"]
     assert updated["RevisionId"] != made["RevisionId"]
     assert updated["LastUpdateStatus"] == "Successful"
-    text = refused(
+    text = refusal_of(
         "PreconditionFailedException",
         functions.update_function_code,
         412,
@@ -357,7 +349,7 @@ def test_updates_of_configuration(create, functions):
     assert (updated["Timeout"], updated["MemorySize"], updated["Description"]) == (9, 128, "d")
     assert updated["Environment"]["Variables"] == {"NEW": "2"}
     assert "Environment" not in functions.update_function_configuration(FunctionName=name, Environment={})
-    refused(
+    refusal_of(
         "InvalidParameterValueException",
         functions.update_function_configuration,
         FunctionName=name,
@@ -384,7 +376,7 @@ def test_versions_are_frozen(create, functions):
     )
     assert [one["Version"] for page in pages for one in page["Versions"]] == ["$LATEST", "1", "2"]
     functions.delete_function(FunctionName=name, Qualifier="1")
-    refused("ResourceNotFoundException", functions.get_function, 404, FunctionName=name, Qualifier="1")
+    refusal_of("ResourceNotFoundException", functions.get_function, 404, FunctionName=name, Qualifier="1")
     functions.update_function_configuration(FunctionName=name, Timeout=7)
     assert functions.publish_version(FunctionName=name)["Version"] == "3"
 
@@ -395,14 +387,16 @@ def test_aliases_name_versions(create, functions):
     made = functions.create_alias(FunctionName=name, Name="live", FunctionVersion="1", Description="d")
     assert made["AliasArn"].endswith(f":{name}:live")
     assert functions.get_function(FunctionName=name, Qualifier="live")["Configuration"]["Version"] == "1"
-    refused(
+    refusal_of(
         "ResourceConflictException", functions.create_alias, 409, FunctionName=name, Name="live", FunctionVersion="1"
     )
-    refused("ResourceNotFoundException", functions.create_alias, 404, FunctionName=name, Name="x", FunctionVersion="9")
-    refused("ResourceConflictException", functions.delete_function, 409, FunctionName=name, Qualifier="1")
+    refusal_of(
+        "ResourceNotFoundException", functions.create_alias, 404, FunctionName=name, Name="x", FunctionVersion="9"
+    )
+    refusal_of("ResourceConflictException", functions.delete_function, 409, FunctionName=name, Qualifier="1")
     moved = functions.update_alias(FunctionName=name, Name="live", FunctionVersion="$LATEST")
     assert (moved["FunctionVersion"], moved["Description"]) == ("$LATEST", "d")
-    refused(
+    refusal_of(
         "PreconditionFailedException",
         functions.update_alias,
         412,
@@ -412,7 +406,7 @@ def test_aliases_name_versions(create, functions):
     )
     assert [one["Name"] for one in functions.list_aliases(FunctionName=name)["Aliases"]] == ["live"]
     functions.delete_alias(FunctionName=name, Name="live")
-    text = refused("ResourceNotFoundException", functions.get_alias, 404, FunctionName=name, Name="live")
+    text = refusal_of("ResourceNotFoundException", functions.get_alias, 404, FunctionName=name, Name="live")
     assert text.startswith("Cannot find alias arn: arn:aws:lambda:")
 
 
@@ -450,7 +444,7 @@ def test_a_permission_is_a_statement(cloud, create, functions):
     assert document["Statement"][0] == statement
     assert document["Statement"][1]["Principal"] == {"AWS": "arn:aws:iam::111111111111:root"}
     assert got["RevisionId"] == functions.get_function_configuration(FunctionName=name)["RevisionId"]
-    refused(
+    refusal_of(
         "ResourceConflictException",
         functions.add_permission,
         409,
@@ -459,10 +453,10 @@ def test_a_permission_is_a_statement(cloud, create, functions):
         Action="lambda:*",
         Principal="*",
     )
-    refused("ResourceNotFoundException", functions.remove_permission, 404, FunctionName=name, StatementId="none")
+    refusal_of("ResourceNotFoundException", functions.remove_permission, 404, FunctionName=name, StatementId="none")
     functions.remove_permission(FunctionName=name, StatementId="s3")
     functions.remove_permission(FunctionName=name, StatementId="a")
-    text = refused("ResourceNotFoundException", functions.get_policy, 404, FunctionName=name)
+    text = refusal_of("ResourceNotFoundException", functions.get_policy, 404, FunctionName=name)
     assert text == "The resource you requested does not exist."
 
 
@@ -481,7 +475,7 @@ def test_passing_a_role_needs_permission(cloud, role, unique):
         "Handler": "a.b",
         "Code": {"ZipFile": NOTHING},
     }
-    text = refused("AccessDeniedException", theirs.create_function, 403, **request)
+    text = refusal_of("AccessDeniedException", theirs.create_function, 403, **request)
     assert "iam:PassRole" in text
     iam.put_user_policy(UserName=name, PolicyName="pass", PolicyDocument=allow("iam:PassRole", resource=role))
     theirs.create_function(**request)
@@ -508,13 +502,13 @@ def test_another_account_needs_the_functions_policy(two_accounts):
     )
     arn = made["FunctionArn"]
     dry = {"FunctionName": arn, "InvocationType": "DryRun"}
-    refused("AccessDeniedException", theirs.invoke, 403, **dry)
+    refusal_of("AccessDeniedException", theirs.invoke, 403, **dry)
     ours.add_permission(FunctionName="fn", StatementId="x", Action="lambda:InvokeFunction", Principal="222222222222")
     assert theirs.invoke(**dry)["StatusCode"] == 204
-    refused("AccessDeniedException", theirs.get_function, 403, FunctionName=arn)
-    refused("ResourceNotFoundException", theirs.invoke, 404, FunctionName="fn", InvocationType="DryRun")
+    refusal_of("AccessDeniedException", theirs.get_function, 403, FunctionName=arn)
+    refusal_of("ResourceNotFoundException", theirs.invoke, 404, FunctionName="fn", InvocationType="DryRun")
     ours.remove_permission(FunctionName="fn", StatementId="x")
-    refused("AccessDeniedException", theirs.invoke, 403, **dry)
+    refusal_of("AccessDeniedException", theirs.invoke, 403, **dry)
 
 
 # -- tags, events, account --------------------------------------------------------------------------------------------------
@@ -527,15 +521,15 @@ def test_tags(create, functions):
     assert functions.list_tags(Resource=arn)["Tags"] == {"a": "3", "b": "2"}
     functions.untag_resource(Resource=arn, TagKeys=["a", "none"])
     assert functions.list_tags(Resource=arn)["Tags"] == {"b": "2"}
-    refused("ResourceNotFoundException", functions.list_tags, 404, Resource=arn + "-none")
-    refused("InvalidParameterValueException", functions.tag_resource, Resource=f"{arn}:1", Tags={"a": "b"})
+    refusal_of("ResourceNotFoundException", functions.list_tags, 404, Resource=arn + "-none")
+    refusal_of("InvalidParameterValueException", functions.tag_resource, Resource=f"{arn}:1", Tags={"a": "b"})
 
 
 def test_event_configurations(create, functions):
     """Put replaces, update merges; destinations are functions, others are not built."""
     made = create()
     name, arn = made["FunctionName"], made["FunctionArn"]
-    refused("ResourceNotFoundException", functions.get_function_event_invoke_config, 404, FunctionName=name)
+    refusal_of("ResourceNotFoundException", functions.get_function_event_invoke_config, 404, FunctionName=name)
     put = functions.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=1)
     assert (put["FunctionArn"], put["MaximumRetryAttempts"]) == (f"{arn}:$LATEST", 1)
     assert "MaximumEventAgeInSeconds" not in put
@@ -551,7 +545,7 @@ def test_event_configurations(create, functions):
     with pytest.raises(ClientError, match="sqs"):
         functions.put_function_event_invoke_config(FunctionName=name, DestinationConfig=queue)
     functions.delete_function_event_invoke_config(FunctionName=name)
-    refused("ResourceNotFoundException", functions.get_function_event_invoke_config, 404, FunctionName=name)
+    refusal_of("ResourceNotFoundException", functions.get_function_event_invoke_config, 404, FunctionName=name)
 
 
 def test_account_settings(create, functions):

@@ -15,6 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from functions import allow
+from refusals import refusal_of
 
 
 @pytest.fixture
@@ -44,14 +45,6 @@ def put(logs, group, stream, *texts, at=None):
     at = at or now_ms()
     events = [{"timestamp": at + place, "message": text} for place, text in enumerate(texts)]
     return logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
-
-
-def refused(code, call, **request):
-    """The call is refused with this code; its message."""
-    with pytest.raises(ClientError) as caught:
-        call(**request)
-    assert caught.value.response["Error"]["Code"] == code, caught.value
-    return caught.value.response["Error"]["Message"]
 
 
 def test_events_come_back(logs, group, stream):
@@ -108,14 +101,14 @@ def test_a_search_interleaves_streams(logs, group):
     events = logs.filter_log_events(logGroupName=group)["events"]
     assert len({event["eventId"] for event in events}) == 6
     assert {event["logStreamName"] for event in events} == {"web-1", "web-2", "db"}
-    refused(
+    refusal_of(
         "InvalidParameterException",
         logs.filter_log_events,
         logGroupName=group,
         logStreamNames=["db"],
         logStreamNamePrefix="d",
     )
-    refused("ResourceNotFoundException", logs.filter_log_events, logGroupName=group, logStreamNames=["none"])
+    refusal_of("ResourceNotFoundException", logs.filter_log_events, logGroupName=group, logStreamNames=["none"])
 
 
 def test_the_paginator_meets_every_event(logs, group, stream):
@@ -142,14 +135,14 @@ def test_json_patterns(logs, group, stream):
     put(logs, group, stream, json.dumps({"level": "error", "ms": 7}), json.dumps({"level": "info", "ms": 900}), "text")
     page = logs.filter_log_events(logGroupName=group, filterPattern='{ $.level = "info" && $.ms > 100 }')
     assert [json.loads(event["message"])["ms"] for event in page["events"]] == [900]
-    refused("InvalidParameterException", logs.filter_log_events, logGroupName=group, filterPattern="{ $.level = }")
+    refusal_of("InvalidParameterException", logs.filter_log_events, logGroupName=group, filterPattern="{ $.level = }")
 
 
 def test_batches_have_limits(logs, group, stream):
     """Order, size and time are checked with AWS's words."""
     at = now_ms()
     unordered = [{"timestamp": at, "message": "a"}, {"timestamp": at - 1, "message": "b"}]
-    text = refused(
+    text = refusal_of(
         "InvalidParameterException",
         logs.put_log_events,
         logGroupName=group,
@@ -158,7 +151,7 @@ def test_batches_have_limits(logs, group, stream):
     )
     assert text == "Log events in a single PutLogEvents request must be in chronological order."
     big = [{"timestamp": at, "message": "x" * 600_000}] * 2
-    text = refused(
+    text = refusal_of(
         "InvalidParameterException", logs.put_log_events, logGroupName=group, logStreamName=stream, logEvents=big
     )
     assert text == "Upload too large: 1200052 bytes exceeds limit of 1048576"
@@ -177,16 +170,16 @@ def test_what_is_not_there(logs, group, unique):
         (logs.filter_log_events, {}),
         (logs.put_retention_policy, {"retentionInDays": 1}),
     ):
-        text = refused("ResourceNotFoundException", call, logGroupName=missing, **request)
+        text = refusal_of("ResourceNotFoundException", call, logGroupName=missing, **request)
         assert text == "The specified log group does not exist."
-    text = refused("ResourceNotFoundException", logs.get_log_events, logGroupName=group, logStreamName="none")
+    text = refusal_of("ResourceNotFoundException", logs.get_log_events, logGroupName=group, logStreamName="none")
     assert text == "The specified log stream does not exist."
     assert (
-        refused("ResourceAlreadyExistsException", logs.create_log_group, logGroupName=group)
+        refusal_of("ResourceAlreadyExistsException", logs.create_log_group, logGroupName=group)
         == "The specified log group already exists"
     )
     logs.create_log_stream(logGroupName=group, logStreamName="twice")
-    refused("ResourceAlreadyExistsException", logs.create_log_stream, logGroupName=group, logStreamName="twice")
+    refusal_of("ResourceAlreadyExistsException", logs.create_log_stream, logGroupName=group, logStreamName="twice")
 
 
 def test_groups_are_described(cloud, logs, unique):
@@ -209,7 +202,7 @@ def test_groups_are_described(cloud, logs, unique):
     assert [group["logGroupName"] for group in found] == [f"{prefix}/b"]
     logs.delete_retention_policy(logGroupName=f"{prefix}/a")
     assert "retentionInDays" not in logs.describe_log_groups(logGroupNamePrefix=f"{prefix}/a")["logGroups"][0]
-    refused("InvalidParameterException", logs.put_retention_policy, logGroupName=f"{prefix}/a", retentionInDays=2)
+    refusal_of("InvalidParameterException", logs.put_retention_policy, logGroupName=f"{prefix}/a", retentionInDays=2)
 
 
 def test_tags_of_groups(cloud, logs, group):
@@ -221,7 +214,7 @@ def test_tags_of_groups(cloud, logs, group):
     logs.untag_resource(resourceArn=arn, tagKeys=["a"])
     logs.untag_log_group(logGroupName=group, tags=["b"])
     assert logs.list_tags_log_group(logGroupName=group)["tags"] == {"c": "3"}
-    refused("ResourceNotFoundException", logs.list_tags_for_resource, resourceArn=f"{arn}-none")
+    refusal_of("ResourceNotFoundException", logs.list_tags_for_resource, resourceArn=f"{arn}-none")
 
 
 def test_a_user_sees_only_what_a_policy_allows(cloud, logs, group, stream, unique):
@@ -235,9 +228,9 @@ def test_a_user_sees_only_what_a_policy_allows(cloud, logs, group, stream, uniqu
     theirs = cloud.client("logs", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
     put(theirs, group, stream, "mine")
     assert theirs.filter_log_events(logGroupName=group)["events"]
-    text = refused("AccessDeniedException", theirs.create_log_group, logGroupName=group + "-other")
+    text = refusal_of("AccessDeniedException", theirs.create_log_group, logGroupName=group + "-other")
     assert "logs:CreateLogGroup" in text
-    refused("AccessDeniedException", theirs.describe_log_groups)
+    refusal_of("AccessDeniedException", theirs.describe_log_groups)
 
 
 @pytest.mark.parametrize("operation", ["StartLiveTail", "StartQuery", "PutSubscriptionFilter"])

@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 
 from live import LiveCloud, Unique
 from pilvi.services.s3.checksums import compute
-from s3kit import refused
+from refusals import refused
 
 MIB = 1024 * 1024
 HOSTILE_KEYS = [

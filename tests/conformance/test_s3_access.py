@@ -11,7 +11,8 @@ from botocore import UNSIGNED
 from botocore.config import Config
 
 from live import LiveCloud, Unique
-from s3kit import Raw, code_of, refused
+from refusals import refused
+from s3kit import Raw, code_of
 
 
 @pytest.fixture(scope="module")

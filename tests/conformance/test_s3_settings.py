@@ -10,7 +10,7 @@ import pytest
 
 from functions import BASIC_EXECUTION, TRUST_LAMBDA, zip_of
 from live import LiveCloud, Unique
-from s3kit import refused
+from refusals import refused
 from waiting import wait_until
 
 TAGS = {"TagSet": [{"Key": "a", "Value": "1"}, {"Key": "b c", "Value": ""}]}
