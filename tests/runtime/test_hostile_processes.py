@@ -359,3 +359,35 @@ def test_a_killed_server_leaves_no_process(own_machine):
 
 def _named(machine: Machine, name: str) -> list[int]:
     return [process.pid for process in tree(machine.process.pid) if process.command == name]
+
+
+def test_limits_cannot_be_raised(machine):
+    """Cores, open files, locked memory and the size of files are limited, for good."""
+    function = machine.function(
+        """
+import resource
+NAMES = ("CORE", "NOFILE", "MEMLOCK", "FSIZE", "NPROC")
+def handler(event, context):
+    kept = {}
+    for name in NAMES:
+        number = getattr(resource, "RLIMIT_" + name)
+        soft, hard = resource.getrlimit(number)
+        try:
+            resource.setrlimit(number, (hard + 1, hard + 1))
+        except (OSError, ValueError):
+            kept[name] = hard
+    return kept
+""",
+        tmp_mb=100,
+    )
+    assert function() == {"CORE": 1, "NOFILE": 1024, "MEMLOCK": 65536, "FSIZE": 100 << 20, "NPROC": 1024}
+
+
+def test_crashes_leave_no_core(machine):
+    """Neither in /tmp nor anywhere on the machine that the tests can see."""
+    function = machine.function(
+        "import ctypes, os\ndef handler(event, context):\n    if event: return os.listdir('/tmp')\n    os.chdir('/tmp'); os.kill(os.getpid(), 0); ctypes.string_at(0)"
+    )
+    assert "segmentation fault" in function.invoke().payload["errorMessage"]
+    assert function(True) == []
+    assert not list(machine.reachable.rglob("core*"))

@@ -136,7 +136,7 @@ class Sandbox:
 
     def _limit(self, order: dict[str, Any]) -> None:
         limits = {
-            resource.RLIMIT_CORE: 0,
+            resource.RLIMIT_CORE: 1,  # unlike 0 it also keeps a crash from the machine's collector of cores: core(5)
             resource.RLIMIT_NOFILE: FILES_MAX,
             resource.RLIMIT_FSIZE: order["tmp_bytes"],
             resource.RLIMIT_MEMLOCK: 64 * 1024,
