@@ -3,6 +3,7 @@
 import hashlib
 import zlib
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Final, Protocol
 
 
@@ -29,16 +30,12 @@ class _Crc:
         return self._value.to_bytes(self._size, "big")
 
 
-def _crc32c() -> Digest:
+@cache
+def _awscrt(name: str) -> Callable[[bytes, int], int]:
     from awscrt import checksums  # noqa: PLC0415 - ten megabytes that most clouds never need
 
-    return _Crc(checksums.crc32c, 4)
-
-
-def _crc64nvme() -> Digest:
-    from awscrt import checksums  # noqa: PLC0415
-
-    return _Crc(checksums.crc64nvme, 8)
+    found: Callable[[bytes, int], int] = getattr(checksums, name)
+    return found
 
 
 _MAKERS: Final[dict[str, Callable[[], Digest]]] = {
@@ -46,8 +43,8 @@ _MAKERS: Final[dict[str, Callable[[], Digest]]] = {
     "sha1": lambda: hashlib.sha1(usedforsecurity=False),
     "sha256": hashlib.sha256,
     "crc32": lambda: _Crc(zlib.crc32, 4),
-    "crc32c": _crc32c,
-    "crc64nvme": _crc64nvme,
+    "crc32c": lambda: _Crc(_awscrt("crc32c"), 4),
+    "crc64nvme": lambda: _Crc(_awscrt("crc64nvme"), 8),
 }
 KNOWN: Final = frozenset(_MAKERS)
 

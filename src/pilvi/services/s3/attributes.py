@@ -64,6 +64,10 @@ class Attributes(msgspec.Struct, frozen=True):
     storage_class: str
 
 
+_NOTHING = Attributes({}, {}, {}, "")
+_TELLING = frozenset({"ACL", "Metadata", "StorageClass", "Tagging", *HEADERS, *_GRANTS, *UNBUILT})
+
+
 def attributes(req: Params) -> Attributes:
     """The attributes that a request's headers give to a new object.
 
@@ -71,6 +75,8 @@ def attributes(req: Params) -> Attributes:
         MetadataTooLarge, InvalidStorageClass, InvalidTag, AccessControlListNotSupported: what they ask for cannot be.
         NotBuilt: it can on S3, and not here.
     """
+    if _TELLING.isdisjoint(req):
+        return _NOTHING
     refuse(req, UNBUILT)
     check_acl(req)
     return Attributes(

@@ -53,6 +53,7 @@ class Declared(msgspec.Struct, frozen=True):
 
 
 _NOTHING = Declared(DEFAULT)
+_TELLING = frozenset({"ChecksumAlgorithm", "ContentMD5", *MEMBERS.values(), *_UNBUILT})
 
 
 def declared(req: Params, default: str = DEFAULT) -> Declared:
@@ -62,13 +63,13 @@ def declared(req: Params, default: str = DEFAULT) -> Declared:
         InvalidRequest: two checksums, one that cannot be, or an algorithm that is named differently.
         InvalidDigest: Content-MD5 is not the base64 of 16 bytes.
     """
+    if _TELLING.isdisjoint(req):
+        return _NOTHING if default == DEFAULT else Declared(default)
     kind, value = one_checksum(req)
     named = algorithm(req["ChecksumAlgorithm"], "x-amz-sdk-checksum-algorithm") if "ChecksumAlgorithm" in req else ""
     if kind and named and named != kind:
         raise InvalidRequest("Value for x-amz-sdk-checksum-algorithm header is invalid.")
     md5 = _content_md5(req["ContentMD5"]) if "ContentMD5" in req else b""
-    if not kind and not named and not md5:
-        return _NOTHING if default == DEFAULT else Declared(default)
     return Declared(kind or named or default, value, bool(named and not kind), md5)
 
 
