@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 
-from pilvi.state import outbox
 from pilvi.state.stage import INLINE_BYTES_MAX
 from pilvi.state.store import OutboxEntry
 from state_records import Thing
@@ -74,7 +73,8 @@ def take_step(store: Any, step: int) -> Any:
             tx.blobs.release(older.parts[0])
             tx[Thing].delete("p", step - 4, b"")
         if step % 5 == 4:
-            outbox.remove(tx, next(outbox.due(tx, TOPIC, step, 1)))
+            (due,) = tx[OutboxEntry].scan(TOPIC, index="due", end=step + 1, limit=1)
+            tx[OutboxEntry].delete(due.id)
 
     return attempt
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from pilvi.state import outbox
+import msgspec
+
 from pilvi.state.store import OutboxEntry
 from state_records import Word
 
 
 def due(store: Any, topic: str, now_ms: int, limit: int = 100) -> list[bytes]:
     with store.read() as tx:
-        return [entry.body for entry in outbox.due(tx, topic, now_ms, limit)]
+        return [entry.body for entry in tx[OutboxEntry].scan(topic, index="due", end=now_ms + 1, limit=limit)]
 
 
 def test_an_event_is_due_at_once_unless_told_otherwise(backend):
@@ -39,24 +40,16 @@ def test_topics_are_apart(backend):
     assert due(store, "v", 100) == []
 
 
-def test_the_next_due_time(backend):
-    """So that the worker knows how long it may sleep."""
-    store = backend.open(Word)
-    store.write(lambda tx: [tx.publish("t", b"", due_ms=moment) for moment in (30, 20)])
-    with store.read() as tx:
-        assert (outbox.next_due_ms(tx, "t"), outbox.next_due_ms(tx, "u")) == (20, None)
-
-
 def test_a_failed_delivery_comes_again(backend):
-    """Later, counted, with its reason."""
+    """At its new time, and no longer at the old one."""
     store = backend.open(Word)
     store.write(lambda tx: tx.publish("t", b"x", due_ms=10))
 
-    def fail(tx: Any) -> OutboxEntry:
-        return outbox.reschedule(tx, next(outbox.due(tx, "t", 10, 1)), 50, "timed out")
+    def fail(tx: Any) -> None:
+        (entry,) = tx[OutboxEntry].scan("t", index="due")
+        tx[OutboxEntry].put(msgspec.structs.replace(entry, due_ms=50, attempts=1, failure="timed out"))
 
-    entry = store.write(fail)
-    assert (entry.attempts, entry.due_ms, entry.failure) == (1, 50, "timed out")
+    store.write(fail)
     assert (due(store, "t", 49), due(store, "t", 50)) == ([], [b"x"])
 
 
@@ -65,9 +58,9 @@ def test_a_delivered_event_is_gone(backend):
     store = backend.open(Word)
     store.write(lambda tx: tx.publish("t", b"x", due_ms=10))
     with store.read() as tx:
-        entry = next(outbox.due(tx, "t", 10, 1))
-    assert store.write(lambda tx: outbox.remove(tx, entry)) is True
-    assert store.write(lambda tx: outbox.remove(tx, entry)) is False
+        (entry,) = tx[OutboxEntry].scan("t", index="due")
+    assert store.write(lambda tx: tx[OutboxEntry].delete(entry.id)) is True
+    assert store.write(lambda tx: tx[OutboxEntry].delete(entry.id)) is False
     assert due(store, "t", 100) == []
 
 

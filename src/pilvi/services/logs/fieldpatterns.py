@@ -18,7 +18,6 @@ from pilvi.core.errors import NotBuilt
 from pilvi.services.logs.errors import InvalidParameter
 
 Matches = Callable[[str], bool]
-_MISSING = object()
 _TOKEN = re.compile(
     r"""\s*(?:
       (?P<punct>\|\||&&|!=|<=|>=|[()\[\],=<>{}]|\.\.\.)
