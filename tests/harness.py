@@ -20,21 +20,9 @@ from pilvi.core.errors import AccessDenied
 from pilvi.core.operation import Operation
 from pilvi.state.sqlite import SqliteStore
 from pilvi.state.store import OutboxEntry
+from stores import FakeClock
 
 ACCOUNT = "000000000000"
-
-
-class FakeClock:
-    """A clock that stands still until told."""
-
-    def __init__(self, now_ms: int = 1_790_000_000_000) -> None:
-        self.now = now_ms
-
-    def now_ms(self) -> int:
-        return self.now
-
-    def advance(self, milliseconds: int) -> None:
-        self.now += milliseconds
 
 
 class SeededIds:

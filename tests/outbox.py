@@ -11,12 +11,12 @@ from typing import Any
 
 import msgspec
 
-from harness import FakeClock
 from pilvi.core.effects import FunctionSpec, Invocation, Invoke, Outcome
 from pilvi.core.operation import RetryAt, Settled
 from pilvi.events.worker import Worker
 from pilvi.state.sqlite import SqliteStore
 from pilvi.state.store import OutboxEntry, Record, TableSpec
+from stores import FakeClock
 
 TOPIC = "test.work"
 SPEC = FunctionSpec("k", "arn", "0", "r", "f", "$LATEST", "python3.11", "a.b", 1, "", "role")

@@ -1,8 +1,4 @@
-"""A store for tests: a real one, in a folder of the test's own.
-
-    with open_store(tmp_path, User, Group) as store:
-        store.write(lambda tx: tx[User].put(User(...)))
-"""
+"""A store for tests: a real one, in a folder of the test's own, under a fake clock."""
 
 from __future__ import annotations
 
@@ -15,20 +11,23 @@ from pilvi.state.sqlite import SqliteStore
 from pilvi.state.store import Record
 
 
-class StillClock:
+class FakeClock:
     """A clock that stands still until told."""
 
-    def __init__(self, now: int = 1_790_000_000_000) -> None:
-        self.now = now
+    def __init__(self, now_ms: int = 1_790_000_000_000) -> None:
+        self.now = now_ms
 
     def now_ms(self) -> int:
         return self.now
+
+    def advance(self, milliseconds: int) -> None:
+        self.now += milliseconds
 
 
 @contextmanager
 def open_store(folder: Path, *records: type[Record], **options: Any) -> Iterator[SqliteStore]:
     """A SqliteStore with these records, closed at the end. `options` go to SqliteStore.open."""
-    store = SqliteStore.open(folder, records, clock=options.pop("clock", None) or StillClock(), **options)
+    store = SqliteStore.open(folder, records, clock=options.pop("clock", None) or FakeClock(), **options)
     try:
         yield store
     finally:

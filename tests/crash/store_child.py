@@ -21,7 +21,7 @@ from crash import store_workload as workload
 from pilvi.state import sqlite
 from pilvi.state.disk import Disk
 from pilvi.state.sqlite import SqliteStore
-from stores import StillClock
+from stores import FakeClock
 
 
 class Fate:
@@ -101,7 +101,7 @@ def run(order: dict[str, Any]) -> int:
     fate = Fate(order["kill_at"])
     watch_statements(fate)
     folder = Path(order["folder"])
-    store = SqliteStore.open(folder, workload.RECORDS, clock=StillClock(), disk=MortalDisk(fate))
+    store = SqliteStore.open(folder, workload.RECORDS, clock=FakeClock(), disk=MortalDisk(fate))
     with open(order["acks"], "ab", buffering=0) as acks:
         if order["batches"]:
             in_batches(store, acks)

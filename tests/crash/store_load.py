@@ -15,7 +15,7 @@ from pilvi.state.sqlite import SqliteStore
 from pilvi.state.stage import INLINE_BYTES_MAX
 from pilvi.state.store import OutboxEntry
 from state_records import Thing
-from stores import StillClock
+from stores import FakeClock
 
 THREADS = 6
 
@@ -47,7 +47,7 @@ def write_for_ever(store: SqliteStore, thread: int) -> None:
 
 
 def main() -> None:
-    store = SqliteStore.open(Path(sys.argv[1]), [Thing, OutboxEntry], clock=StillClock())
+    store = SqliteStore.open(Path(sys.argv[1]), [Thing, OutboxEntry], clock=FakeClock())
     for thread in range(THREADS):
         threading.Thread(target=write_for_ever, args=(store, thread), daemon=True).start()
     threading.Event().wait()

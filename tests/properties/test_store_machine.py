@@ -17,7 +17,7 @@ from pilvi.state.sqlite import SqliteStore
 from pilvi.state.stage import INLINE_BYTES_MAX
 from pilvi.state.store import OutboxEntry
 from state_records import Thing
-from stores import StillClock
+from stores import FakeClock
 
 # Few values, so that keys meet; among them those that order and quoting get wrong.
 places = st.sampled_from(["", "a", "a\x00", "ab", "b'\"", "é", "\U0001f600"])
@@ -172,7 +172,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def open(self) -> None:
         self.unseen_ids.clear()
-        self.store = SqliteStore.open(self.folder, [Thing], clock=StillClock())
+        self.store = SqliteStore.open(self.folder, [Thing], clock=FakeClock())
 
     @rule(changes=changes)
     def change(self, changes: list[Change]) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from pilvi.state.sqlite import SqliteStore
 from pilvi.state.store import Record
-from stores import StillClock
+from stores import FakeClock
 
 
 class SqliteBackend:
@@ -18,7 +18,7 @@ class SqliteBackend:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.clock = StillClock()
+        self.clock = FakeClock()
         self._open: list[SqliteStore] = []
 
     def open(self, *records: type[Record], **options: Any) -> SqliteStore:

@@ -12,13 +12,13 @@ import pytest
 from pilvi.state.errors import FolderInUse, UnusableData
 from pilvi.state.sqlite import SqliteStore
 from state_records import Word
-from stores import StillClock, open_store
+from stores import FakeClock, open_store
 
 
 def test_a_folder_that_is_open_is_refused(folder):
     """The message names the process; closing frees it."""
     with open_store(folder, Word), pytest.raises(FolderInUse, match=f"in use by process {os.getpid()}"):
-        SqliteStore.open(folder, [Word], clock=StillClock())
+        SqliteStore.open(folder, [Word], clock=FakeClock())
     with open_store(folder, Word) as store:
         assert store.write(lambda tx: tx[Word].add(Word("a")))
 
@@ -36,7 +36,7 @@ def test_the_lock_ends_with_its_process(folder):
     with child:
         assert child.stdout.readline() == "locked\n"
         with pytest.raises(FolderInUse, match=f"in use by process {child.pid}"):
-            SqliteStore.open(folder, [Word], clock=StillClock())
+            SqliteStore.open(folder, [Word], clock=FakeClock())
         child.kill()
     with open_store(folder, Word):
         assert (folder / "lock").read_text() == f"{os.getpid()}\n"
@@ -56,7 +56,7 @@ def test_what_is_not_ours_is_refused(folder, content):
     before = path.read_bytes()
     for _ in range(2):
         with pytest.raises(UnusableData, match=r"data\.db"):
-            SqliteStore.open(folder, [Word], clock=StillClock())
+            SqliteStore.open(folder, [Word], clock=FakeClock())
     assert path.read_bytes() == before
 
 
@@ -72,7 +72,7 @@ def test_close_leaves_one_file(folder):
 
 def test_close_twice_is_fine(folder):
     """As shutting down often is."""
-    store = SqliteStore.open(folder, [Word], clock=StillClock())
+    store = SqliteStore.open(folder, [Word], clock=FakeClock())
     store.close()
     store.close()
 
