@@ -150,12 +150,38 @@ def test_patterns_that_python_cannot_read() -> None:
 
 
 def test_matching_takes_no_time() -> None:
-    """Long values are held against their length, not against a pattern that might take for ever."""
-    matches = patterns.compiled("(a+)+b")
-    assert matches is not None
+    """Long values match what is one class of characters, and never a pattern that might take for ever.
+
+    Where the model means such long values they pass, elsewhere they do not.
+    """
     begun = time.perf_counter()
-    assert matches("a" * 50_000)
+    for pattern, value, good in (
+        ("(a+)+b", "a" * 50_000, False),
+        ("v[1-9][0-9]*", "v" + "1" * 50_000, False),
+        (r"[\t -\xff]+", "a" * 50_000, True),
+        (r"[\t -\xff]+", "a" * 50_000 + "\0", False),
+        (r"^([\p{L} \]]*)$", "ä]" * 50_000, True),
+        (".*", "a" * 50_000, True),
+    ):
+        matches, lenient = patterns.compiled(pattern), patterns.compiled(pattern, long=True)
+        assert matches is not None
+        assert lenient is not None
+        assert matches(value) is good, pattern
+        assert lenient(value) is (good or "[" not in pattern or pattern.startswith("v")), pattern
     assert time.perf_counter() - begun < 1
+
+
+def test_nulls_in_maps() -> None:
+    """A value of a map is not null, wherever the model does not say that it may be."""
+    function, group = "arn:aws:lambda:us-east-1:000000000000:function:x", "arn:aws:logs:us-east-1:0:log-group:x"
+    rule = "Map value must satisfy constraint: [Member must not be null]"
+    for service, member, params in (
+        ("lambda", "Tags", {"Resource": function}),
+        ("logs", "tags", {"resourceArn": group}),
+    ):
+        assert problems(service, "TagResource", **params, **{member: {"a": "b"}}) == ("", "")
+        message = problems(service, "TagResource", **params, **{member: {"a": None}})[1]
+        assert message == text(failed("{a=null}", "tags", rule))
 
 
 def test_every_operation_compiles() -> None:

@@ -171,3 +171,31 @@ def test_before_there_is_a_route(headers: dict[str, str], query: str, kind: str)
     codec = protocol.fallback(Request("POST", "/", query, headers))
     assert codec.protocol == kind
     assert seen(codec.error(named("Nope", 400)("no"), None, ID), kind) == {"Code": "Nope", "Message": "no"}
+
+
+UNSAYABLE = "a\x00b\x08\x0c\x1f\ufffe\uffff\r\n\t<&>"
+SAID = "a\ufffdb\ufffd\ufffd\ufffd\ufffd\ufffd\r\n\t<&>"
+
+
+@pytest.mark.parametrize("service", ["s3", "iam", "ec2", "route53"])
+def test_what_xml_cannot_say_in_errors(service: str) -> None:
+    """Characters that no XML document can hold are replaced, so that the error can be read."""
+    codec = protocol.codec(service, model.load(service).protocols[0])
+    kind = type("Quoted", (CloudError,), {"code": "Quoted", "status": 400})
+    response = codec.error(kind(UNSAYABLE, fields={"What": UNSAYABLE}), None, "id")
+    assert isinstance(response.body, bytes)
+    root = ET.fromstring(response.body)
+    texts = [element.text for element in root.iter() if element.tag.endswith(("Message", "What"))]
+    assert texts == [SAID, SAID]
+
+
+@pytest.mark.parametrize("count", [1, 3, 20])
+def test_what_xml_cannot_say_in_answers(count: int) -> None:
+    """The same holds for answers, alone and in long lists."""
+    uploads = [{"Key": UNSAYABLE, "UploadId": f"{number}"} for number in range(count)]
+    codec = protocol.codec("s3", "rest-xml")
+    response = codec.serialise("ListMultipartUploads", {"Prefix": UNSAYABLE, "Uploads": uploads}, "id")
+    assert isinstance(response.body, bytes)
+    root = ET.fromstring(response.body)
+    texts = [element.text for element in root.iter() if element.tag.endswith(("Prefix", "Key"))]
+    assert texts == [SAID] * (count + 1)

@@ -25,9 +25,6 @@ from pilvi.wire.xmltext import PROLOG, local, parse
 NAMESPACE = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 MALFORMED = "The XML you provided was not well-formed or did not validate against our published schema"
 
-# An error quotes what was wrong, which may be characters that no XML document can hold.
-UNSAYABLE = dict.fromkeys({*range(0x20), 0xFFFE, 0xFFFF} - {0x9, 0xA, 0xD}, "\ufffd")
-
 # Root elements where the model's shape has another name. https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations.html
 ROOTS = {
     "CompleteMultipartUpload": "CompleteMultipartUploadResult",
@@ -150,7 +147,7 @@ class S3Codec(RestXmlCodec):
             f"{PROLOG}<Error><Code>{escape(code)}</Code><Message>{escape(error.message)}</Message>{members}"
             f"<RequestId>{escape(request_id)}</RequestId><HostId>{host_id(request_id)}</HostId></Error>"
         )
-        return Response(status, headers, body.translate(UNSAYABLE).encode())
+        return Response(status, headers, body.encode())
 
 
 def _partial(serialise: Serialiser) -> Serialiser:

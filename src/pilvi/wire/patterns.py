@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable
 from functools import lru_cache
 
-VALUE_CHARACTERS_MAX = 20_000  # longer values are held against their length alone: matching must not take long
+VALUE_CHARACTERS_MAX = 20_000  # longer values match only what is simple: matching must not take long
 PATTERNS_MAX = 2_048  # compiled and remembered
 
 Matches = Callable[[str], bool]
@@ -47,10 +47,21 @@ CLASS_THEN_HYPHEN = re.compile(r"(\\[wWdDsS])-(?!\])")
 HEXADECIMAL = re.compile(r"\\x\{0*([0-9a-fA-F]{2})\}")
 
 
+SIMPLE = re.compile(
+    r"(?:\(\?s\))?\^?\(?(?:\[(?:[^\]\\]|\\.)*\]|\.)[*+]\)?\$?"
+)  # one class of characters, any number of times
+
+
 @lru_cache(PATTERNS_MAX)
-def compiled(pattern: str) -> Matches | None:
-    """A test whether a whole text matches; None for what Python cannot read: that is not checked."""
+def compiled(pattern: str, *, long: bool = False) -> Matches | None:
+    """A test whether a whole text matches; None for what Python cannot read: that is not checked.
+
+    Args:
+        pattern: in Java's words.
+        long: the model means texts longer than VALUE_CHARACTERS_MAX; those then pass unless the pattern is simple.
+    """
     by_category = PROPERTY.search(pattern) is not None
+    simple = SIMPLE.fullmatch(pattern) is not None
     try:
         with warnings.catch_warnings(action="ignore", category=FutureWarning):  # of what may be special one day
             found = re.compile(_translated(pattern), re.DOTALL | re.ASCII)
@@ -58,8 +69,8 @@ def compiled(pattern: str) -> Matches | None:
         return None
 
     def matches(text: str) -> bool:
-        if len(text) > VALUE_CHARACTERS_MAX:
-            return True
+        if len(text) > VALUE_CHARACTERS_MAX and not simple:
+            return long
         plain = text if not by_category or text.isascii() else "".join(map(_by_category, text))
         return found.fullmatch(plain) is not None
 

@@ -244,15 +244,17 @@ def _iso_text(value: datetime) -> str:
 
 # --- text in XML ------------------------------------------------------------------------------------------------------
 
-# A carriage return would be read back as a line feed. Other control characters cannot be said in XML 1.0 at all.
-REFERENCES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
+# Characters that no XML document can hold.
+UNSAYABLE = dict.fromkeys({*range(0x20), 0xFFFE, 0xFFFF} - {0x9, 0xA, 0xD}, "\ufffd")
+# A carriage return would be read back as a line feed.
+REFERENCES = UNSAYABLE | str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
 
 
 def escape(text: str) -> str:
-    """Character data."""
-    if "&" in text or "<" in text or ">" in text or "\r" in text:
-        return text.translate(REFERENCES)
-    return text
+    """Character data. What XML cannot say becomes the replacement character."""
+    if text.isprintable() and "&" not in text and "<" not in text and ">" not in text:
+        return text
+    return text.translate(REFERENCES)
 
 
 def escape_attribute(text: str) -> str:

@@ -97,6 +97,8 @@ class _Checks(Shapes):
         if shape.type == "list":
             return False if not shape.sparse else self.free(shape.member.shape)
         if shape.type == "map":
+            if not shape.sparse:
+                return False
             inner = [shape.key.shape, shape.value.shape]
         return all([self.free(name) for name in inner])  # noqa: C419 - look at all of them
 
@@ -164,6 +166,8 @@ class _Checks(Shapes):
         text = self._sized(name, shape)
         if self.of(shape.key):
             text += self._scalars(shape.key, "value", "Map keys must satisfy constraint")
+        if not shape.sparse:
+            text += MAP_NULLS.format(secret=self.service.shape(shape.value).sensitive)
         check = self.of(shape.value)
         if check and self._is_collection(shape.value):
             tail = ".member." if self._is_structure(shape.value) else ".member"
@@ -198,6 +202,9 @@ NULLS = """    for number, item in enumerate({items}, 1):
 LIST_EACH = """    for number, item in enumerate(value, 1):
         if item is not None:
             {check}(item, f"{{path}}.{{number}}{tail}", problems)
+"""
+MAP_NULLS = """    if None in value.values():
+        failed(problems, ["Map value must satisfy constraint: [Member must not be null]"], value, path, {secret!r})
 """
 MAP_EACH = """    for key, item in value.items():
         if item is not None:
@@ -250,7 +257,9 @@ def _rules(shape: Shape) -> list[Rule]:
 
 
 def _pattern(shape: Shape) -> patterns.Matches | None:
-    return patterns.compiled(shape.pattern) if shape.pattern and shape.type in {"string", "character"} else None
+    if not shape.pattern or shape.type not in {"string", "character"}:
+        return None
+    return patterns.compiled(shape.pattern, long=shape.max is not None and shape.max > patterns.VALUE_CHARACTERS_MAX)
 
 
 # --- words ------------------------------------------------------------------------------------------------------------
@@ -268,6 +277,8 @@ def missing(path: str) -> str:
 
 def shown(value: Any) -> str:
     """A value as Java prints it."""
+    if value is None:
+        return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):

@@ -174,7 +174,7 @@ class XmlWriter(Shapes):
         self.source.define(f"def {function}(value):\n    return ''.join([{entry} for key, item in value.items()])")
 
 
-CLEAN = "'&' not in {value} and '<' not in {value} and '>' not in {value} and CR not in {value}"
+CLEAN = "{value}.isprintable() and '&' not in {value} and '<' not in {value} and '>' not in {value}"
 LIST = """
 def {function}(value):
     if len(value) == 1:
@@ -198,10 +198,13 @@ def columns(value):
 """
 
 
+SPECIAL = tuple(map(chr, scalars.REFERENCES))
+
+
 def text_column(column: list[str]) -> list[str]:
     """Character data, escaped where need be."""
     text = "".join(column)
-    if "&" in text or "<" in text or ">" in text or "\r" in text:
+    if any(character in text for character in SPECIAL):
         return [escape(each) for each in column]
     return column
 
@@ -242,7 +245,6 @@ def write_attribute(name: str, value: str | None) -> str:
 
 
 TEXT_LEAVES: dict[str, Any] = {
-    "CR": "\r",
     "stamp_column": stamp_column,
     "text_column": text_column,
     "escape": escape,
