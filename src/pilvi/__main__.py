@@ -6,10 +6,11 @@ megabytes that the server never uses. Everything else, and every mistake, is typ
 
 import sys
 
-from pilvi.cli import quick
+from pilvi.cli import quick, terminal
 
 
 def main() -> None:
+    terminal.open_closed_streams()
     arguments = sys.argv[1:]
     wanted = quick.up(arguments[1:]) if arguments[:1] == ["up"] else None
     if wanted is not None:

@@ -354,11 +354,11 @@ def _tls(config: Config) -> ssl.SSLContext | None:
 
 
 def _no_address(config: Config, error: OSError) -> StartError:
-    where = f"{config.bind}:{config.port}"
+    where = f"[{config.bind}]:{config.port}" if ":" in config.bind else f"{config.bind}:{config.port}"
     if error.errno == errno.EADDRINUSE:
         advice = f"{where} is taken by another program: choose another port with --port (0 takes a free one)"
     elif error.errno == errno.EACCES:
         advice = f"{where} may not be used by you: choose a port above 1023 with --port"
     else:
-        advice = f"{where} cannot be listened on ({error.strerror or error}): choose another with --bind and --port"
+        advice = f"{where} cannot be listened on ({os.strerror(error.errno) if error.errno else error}): choose another with --bind and --port"
     return StartError(advice, Exit.ADDRESS_TAKEN)

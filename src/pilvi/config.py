@@ -147,7 +147,10 @@ def _user_key(text: str) -> UserKey:
     parts = text.split(":", 2)
     if len(parts) != 3 or not re.fullmatch(r"[\w+=,.@-]{1,64}", parts[1], re.ASCII):
         raise ValueError("ACCOUNT:NAME:ID:SECRET")
-    return UserKey(_account(parts[0]), parts[1], _access_key(parts[2]))
+    try:
+        return UserKey(_account(parts[0]), parts[1], _access_key(parts[2]))
+    except ValueError as error:
+        raise ValueError(f"ACCOUNT:NAME:ID:SECRET, with {error}") from None
 
 
 OPTIONS: tuple[Option, ...] = (

@@ -152,6 +152,7 @@ def test_a_full_disk(home: Home, mode: list[str], full: Path) -> None:
         (["--port", "high"], ["--port", "0 to 65535", "'high'"]),
         (["--account", "12"], ["--account", "12 digits"]),
         (["--root-key", "nonsense"], ["--root-key", "ID:SECRET"]),
+        (["--user-key", "1:ann:x"], ["--user-key", "ACCOUNT:NAME:ID:SECRET", "12 digits"]),
         (["--region", "North"], ["--region"]),
         (["--tls-cert", "a.pem"], ["--tls-key"]),
         (["--tls-cert", "missing.pem", "--tls-key", "missing.pem"], ["missing.pem"]),

@@ -1,7 +1,6 @@
 """The command line as typer sees it: names, options, help. What a command does stands in the file of its name."""
 
 import os
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -15,7 +14,7 @@ from pilvi.cli import keys, quick, terminal
 from pilvi.cli import logs as logs_command
 from pilvi.cli import status as status_command
 from pilvi.cli import up as up_command
-from pilvi.config import BY_NAME, Config, StartError, load
+from pilvi.config import BY_NAME, Config, Exit, StartError, load
 
 app = typer.Typer(
     name="pilvi",
@@ -57,8 +56,12 @@ def finish(command: Callable[[], int]) -> None:
     except KeyboardInterrupt:
         code = 130
     except BrokenPipeError:  # `pilvi logs | head`
-        sys.stderr.close()
+        terminal.give_up_output()
         code = 141
+    except OSError as error:
+        terminal.give_up_output()
+        terminal.complain(f"{error}")
+        code = Exit.FAILED
     raise typer.Exit(code)
 
 

@@ -1,10 +1,12 @@
 """`pilvi env`: what a shell must know so that boto3 and the AWS CLI speak to this cloud."""
 
 import json
+import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pilvi.cli import folder, terminal
 from pilvi.config import Exit
@@ -18,6 +20,8 @@ class Shell(StrEnum):
     POWERSHELL = "powershell"
     JSON = "json"
 
+
+PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 Writer = Callable[[dict[str, str]], str]
 
@@ -33,8 +37,20 @@ def run(data: Path, shell: Shell) -> int:
         "AWS_DEFAULT_REGION": running.region,
         "AWS_REGION": running.region,
     }
-    terminal.say(WRITERS[shell](variables))
+    terminal.say(WRITERS[shell]({**variables, **_without_proxy(running.endpoint, os.environ)}))
     return Exit.OK
+
+
+def _without_proxy(endpoint: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """Where programs use an HTTP proxy, they must be told that this cloud is not behind it."""
+    if not any(name.lower() in PROXIES and value for name, value in environ.items()):
+        return {}
+    host = urlsplit(endpoint).hostname or ""
+    known = [part.strip() for part in (environ.get("no_proxy") or environ.get("NO_PROXY") or "").split(",")]
+    if host in known or "*" in known:
+        return {}
+    value = ",".join([*filter(None, known), host])
+    return {"NO_PROXY": value, "no_proxy": value}  # programs differ in which of the two they read
 
 
 def _sh(variables: dict[str, str]) -> str:

@@ -83,7 +83,17 @@ def unusable(folder: Path, error: OSError) -> StartError:
         advice = f"{folder} is not a folder: choose another with --data"
     else:
         advice = f"{folder} cannot be used ({error.strerror or error}): choose another folder with --data"
+    if not _concerns(folder, error):
+        return StartError(f"the cloud cannot start: {error}")
     return StartError(advice, Exit.FOLDER_UNUSABLE)
+
+
+def _concerns(folder: Path, error: OSError) -> bool:
+    """Whether it is about the folder, what is in it or above it, as far as the error tells."""
+    if not isinstance(error.filename, str | Path):
+        return True
+    path = Path(error.filename)
+    return path.is_relative_to(folder) or folder.is_relative_to(path)
 
 
 def write_running(folder: Path, running: Running) -> None:

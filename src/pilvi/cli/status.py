@@ -1,17 +1,23 @@
 """`pilvi status`: whether the cloud runs, where, with what, and what it costs."""
 
 import json
+import shutil
 import ssl
+import sys
+import textwrap
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pilvi.cli import folder, processes
+from pilvi.cli import folder, processes, terminal
+from pilvi.cli.terminal import BOLD, GREEN, RED, YELLOW
 from pilvi.config import Exit
 
 HEALTH_SECONDS_MAX = 5
+LABEL_COLUMNS = 10
 
 
 def run(data: Path, *, as_json: bool) -> int:
@@ -33,43 +39,53 @@ def run(data: Path, *, as_json: bool) -> int:
         "sandbox": running.layers,
     }
     if as_json:
-        print(json.dumps(facts, indent=2))  # noqa: T201
+        terminal.say(json.dumps(facts, indent=2))
     else:
-        _show(facts)
+        terminal.say("\n".join(_lines(facts)))
     return Exit.OK if answers else Exit.FAILED
 
 
 def _answers(endpoint: str) -> bool:
-    """Whether the health check answers. Its certificate is not checked: nothing secret is sent or believed."""
+    """Whether the health check answers, asked without a proxy: the cloud is on this machine.
+
+    Its certificate is not checked: nothing secret is sent or believed.
+    """
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
     try:
-        url = f"{endpoint}/_pilvi/health"
-        with urllib.request.urlopen(url, timeout=HEALTH_SECONDS_MAX, context=context) as answer:  # noqa: S310 - ours
+        with opener.open(f"{endpoint}/_pilvi/health", timeout=HEALTH_SECONDS_MAX) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
 
 
-def _show(facts: dict[str, Any]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - for people only
-    from rich.table import Table  # noqa: PLC0415
-
-    state = "[green]up[/]" if facts["answers"] else "[red]does not answer its health check[/]"
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim")
-    table.add_column(overflow="fold")
-    table.add_row("state", f"{state}, {_span(facts['uptime_seconds'])}")
-    table.add_row("endpoint", f"[bold]{facts['endpoint']}[/]")
-    table.add_row("account", f"{facts['account']}, default region {facts['region']}")
-    table.add_row("process", f"{facts['pid']} (pilvi {facts['version']}), memory {_size(facts['memory_bytes'])}")
-    table.add_row("data", f"{facts['data']} ({_size(facts['data_bytes'])})")
-    table.add_row("runtimes", ", ".join(facts["runtimes"]) or "[yellow]none: no interpreter for functions was found[/]")
+def _lines(facts: dict[str, Any]) -> Iterator[str]:
+    state, code = ("up", GREEN) if facts["answers"] else ("does not answer its health check", RED)
+    yield _entry("state", f"{state}, {_span(facts['uptime_seconds'])}", state, code)
+    yield _entry("endpoint", facts["endpoint"], facts["endpoint"], BOLD)
+    yield _entry("account", f"{facts['account']}, default region {facts['region']}")
+    yield _entry("process", f"{facts['pid']} (pilvi {facts['version']}), memory {_size(facts['memory_bytes'])}")
+    yield _entry("data", f"{facts['data']} ({_size(facts['data_bytes'])})")
+    none = "" if facts["runtimes"] else "none"
+    yield _entry("runtimes", ", ".join(facts["runtimes"]) or f"{none}: no interpreter was found", none, YELLOW)
     for number, (layer, why) in enumerate(facts["sandbox"].items()):
-        mark = "[green]active[/]" if not why else f"[yellow]inactive[/]: {why}"
-        table.add_row("sandbox" if number == 0 else "", f"{layer:<34}{mark}")
-    Console(highlight=False).print(table)
+        state, code = ("inactive", YELLOW) if why else ("active", GREEN)
+        text = f"{layer:<34}{state}" + (f": {why}" if why else "")
+        yield _entry("sandbox" if number == 0 else "", text, state, code)
+
+
+def _entry(label: str, text: str, mark: str = "", code: str = "") -> str:
+    """A line of a table: the text beside its label, folded where a terminal ends; the words `mark` in that style."""
+    lines = [text]
+    if sys.stdout.isatty():
+        width = max(20, shutil.get_terminal_size().columns - LABEL_COLUMNS)
+        lines = textwrap.wrap(text, width, break_on_hyphens=False) or [""]
+    folded = ("\n" + " " * LABEL_COLUMNS).join(lines)
+    if mark:
+        folded = folded.replace(mark, terminal.styled(mark, code), 1)
+    return terminal.styled(label, terminal.DIM) + " " * (LABEL_COLUMNS - len(label)) + folded
 
 
 def _span(seconds: int) -> str:

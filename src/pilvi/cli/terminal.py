@@ -19,6 +19,22 @@ def styled(text: str, *codes: str, stream: TextIO | None = None) -> str:
     return f"\033[{';'.join(codes)}m{text}\033[0m"
 
 
+def open_closed_streams() -> None:
+    """Gives standard streams that are closed (`pilvi up -d >&-`) to nowhere: else the next file opened would be one."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
+def give_up_output() -> None:
+    """What still waits to be written goes nowhere: else the interpreter complains once more while it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+
+
 def say(text: str = "") -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()

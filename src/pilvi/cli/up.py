@@ -84,15 +84,20 @@ def _here(config: Config, began: float) -> int:
     kept = logfile.begin(config.data / folder.LOG_FILE, config.log_level, terminal=READY_FD not in os.environ)
 
     def ready(ready: "Ready") -> None:
+        unseen = config.root_key is None and not (config.data / folder.KEY_FILE).exists()  # by a start that failed late
         _remember(config, ready)
         log.info("the cloud is up", extra={"endpoint": ready.endpoint, "pid": os.getpid(), "version": __version__})
         key = ready.access_key
-        report = Report(ready.endpoint, key.id, key.secret, ready.created)
+        report = Report(ready.endpoint, key.id, key.secret, ready.created or unseen)
         if not _report(report):
             _announce(config, report, began)
 
     try:
         return app.serve(config, ready)
+    except StartError as error:
+        if READY_FD in os.environ:  # nobody reads this process's standard error
+            log.error("the cloud cannot start: %s", error.message)  # noqa: TRY400 - a person's mistake, not a fault
+        raise
     except OSError as error:
         raise folder.unusable(config.data, error) from error
     finally:
@@ -201,7 +206,10 @@ def _announce(config: Config, report: Report, began: float) -> None:
         f"To use it from a shell:  {terminal.styled(command, bold)}",
         f"Everything is kept in {config.data}",
     ]
-    terminal.say("\n".join(lines))
+    try:
+        terminal.say("\n".join(lines))
+    except OSError:  # nobody reads it (`pilvi up | true`): the cloud is up all the same
+        terminal.give_up_output()
 
 
 def option_for(config: Config) -> str:
