@@ -37,7 +37,7 @@ class AuthProblem(Enum):
     PAIR = auto()  # the part that is no pair, hash of the header
     CREDENTIAL = auto()  # credential
     SCOPE_DATE = auto()  # date of the scope, date of the request, its time
-    SCOPE_REGION = auto()  # region
+    SCOPE_REGION = auto()  # region, the one to use instead
     SCOPE_SERVICE = auto()  # service of the scope, service asked
     SCOPE_TERMINATOR = auto()  # terminator
     DATE_MISSING = auto()
@@ -151,7 +151,10 @@ _S3: Final[dict[AuthProblem, Words]] = {
         _MALFORMED + 'Invalid credential date "{0}". This date is not the same as X-Amz-Date: "{1}".',
     ),
     _P.SCOPE_REGION: Words(
-        "AuthorizationHeaderMalformed", 400, _MALFORMED + "the region '{0}' is wrong", {"Region": 1}
+        "AuthorizationHeaderMalformed",
+        400,
+        _MALFORMED + "the region '{0}' is wrong; expecting '{1}'",
+        {"Region": 1},
     ),
     _P.SCOPE_SERVICE: Words(
         "AuthorizationHeaderMalformed",

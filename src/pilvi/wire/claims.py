@@ -24,6 +24,7 @@ from pilvi.wire.http import Request
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
 SKEW_MS: Final = 15 * 60 * 1000
 EXPIRES_SECONDS_MAX: Final = 604_800
+REGION_INSTEAD: Final = "us-east-1"  # for those who sign for what is no region: S3's clients ask again with it
 REMEMBERED_LENGTH_MAX: Final = 256  # of a value whose decoding is remembered: strangers send them
 
 _HEADER: Final = re.compile(
@@ -205,7 +206,7 @@ def _credential_problem(credential: str) -> tuple[AuthProblem, tuple[str, ...]] 
     if not (len(scope[1]) == 8 and scope[1].isascii() and scope[1].isdigit()):
         return AuthProblem.CREDENTIAL, (credential,)
     if not _REGION.match(scope[2]):
-        return AuthProblem.SCOPE_REGION, (scope[2],)
+        return AuthProblem.SCOPE_REGION, (scope[2], REGION_INSTEAD)
     if not _SERVICE.match(scope[3]):
         return AuthProblem.CREDENTIAL, (credential,)
     return None
