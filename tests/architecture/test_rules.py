@@ -18,7 +18,8 @@ SLEEPERS = {
 }
 UNFINISHED = re.compile(r"\b(TOD[O]|FIXM[E]|XX[X]|HAC[K])\b")
 # Whose home it is, and where in it this was written. (Hostile code asks for anybody's .ssh: that is not where.)
-HERE = re.compile(rf"{re.escape(str(ROOT))}\b|(?<!/1){re.escape(str(Path.home()))}/(?!\.ssh)")
+HOME = "" if Path.home() == Path("/") else rf"|(?<!/1){re.escape(str(Path.home()))}/(?!\.ssh)"
+HERE = re.compile(re.escape(str(ROOT)) + r"\b" + HOME)
 
 
 def files() -> list[Path]:
