@@ -151,6 +151,7 @@ class Cloud:
             region=self.config.region,
             observer=self.observer,
             perform=self.runtime.invoke,
+            perform_at_once=self.runtime.invoke_at_once,
             waits=self.waits,
             internal=internal.answer,
         )

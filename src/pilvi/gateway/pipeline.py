@@ -46,6 +46,8 @@ from pilvi.wire.http import Request, Response
 log = logging.getLogger("pilvi.gateway")
 
 Perform = Callable[[Invocation], Awaitable[Outcome]]
+Told = Callable[[Outcome | None, BaseException | None], None]
+PerformAtOnce = Callable[[Invocation, Told], Callable[[], None] | None]  # what cancels it; None: it cannot begin now
 BODY_BYTES_MAX = 70 * 1024 * 1024  # AWS's largest bounded request: a function's zip in base64
 UNSIGNED_BODY_BYTES_MAX = 1024 * 1024
 TOKEN_PROBLEMS = frozenset({AuthProblem.BAD_TOKEN, AuthProblem.EXPIRED_TOKEN})
@@ -68,6 +70,7 @@ class Gateway:
         perform: Perform,
         waits: Waits,
         internal: Callable[["Gateway", Request], Response | None],
+        perform_at_once: PerformAtOnce | None = None,
     ) -> None:
         self.services = services
         self.store = store
@@ -78,6 +81,7 @@ class Gateway:
         self.region = region
         self.observer = observer
         self.perform = perform
+        self.perform_at_once = perform_at_once
         self.waits = waits
         self.internal = internal
         self._prefix = ids.hex(16)
@@ -318,10 +322,34 @@ class Exchange:
 
     def settle(self, result: Any, tx: Tx) -> Answer:
         if isinstance(result, Invoke):
-            return self.invoke(result)
+            return self.invoke_at_once(result) or self.invoke(result)
         if isinstance(result, WaitFor):
             return self.sleep(result)
         return self.serialise(result, tx)
+
+    def invoke_at_once(self, effect: Invoke) -> Awaitable[Response] | None:
+        """The way without a task; None when user code cannot begin now."""
+        if self.gateway.perform_at_once is None:
+            return None
+        answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        cancel = self.gateway.perform_at_once(effect.invocation, partial(self._performed, answer, effect))
+        if cancel is None:
+            return None
+        answer.add_done_callback(lambda done: cancel() if done.cancelled() else None)
+        return answer
+
+    def _performed(
+        self, answer: asyncio.Future[Response], effect: Invoke, outcome: Outcome | None, error: BaseException | None
+    ) -> None:
+        if answer.done():
+            return
+        try:
+            if outcome is None:
+                answer.set_result(self.fail(error or InternalFailure("User code had no outcome.")))
+            else:
+                answer.set_result(self.serialise(effect.then(outcome), None))
+        except Exception as failure:  # noqa: BLE001
+            answer.set_result(self.fail(failure))
 
     async def invoke(self, effect: Invoke) -> Response:
         try:

@@ -9,6 +9,7 @@ import msgspec
 from pilvi.core.effects import FunctionSpec
 
 OnOutput = Callable[[bytes], None]
+OnAnswer = Callable[["Answer"], None]
 
 
 class Ending(Enum):
@@ -57,8 +58,8 @@ class Worker(Protocol):
     async def initialise(self, timeout_seconds: float) -> Answer:
         """Waits until the function's module is imported: READY, INIT_ERROR, TIMEOUT, MEMORY or EXIT."""
 
-    async def invoke(self, event: Event, timeout_seconds: float) -> Answer:
-        """RESULT or ERROR leave it alive; after anything else it is gone."""
+    def invoke(self, event: Event, timeout_seconds: float, told: OnAnswer) -> None:
+        """`told` is called once. RESULT or ERROR leave the worker alive; after anything else it is gone."""
 
     def kill(self) -> None:
         """Ends it at once, with every process that it left behind."""

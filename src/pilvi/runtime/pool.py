@@ -101,6 +101,17 @@ class Pool:
                 sandboxed.worker.kill()
         self._idle.clear()
 
+    def take(self, spec: FunctionSpec) -> Sandboxed | None:
+        """A free worker of the function, if there is one."""
+        idle = self._idle.get(spec.key)
+        while idle:
+            sandboxed = idle.pop()
+            if sandboxed.worker.alive and not self._expired(sandboxed):
+                self._busy += 1
+                return sandboxed
+            sandboxed.worker.kill()
+        return None
+
     async def acquire(self, spec: FunctionSpec, request_id: str) -> tuple[Sandboxed, bool]:
         """A worker of the function that nobody else has, and whether it is new.
 
@@ -108,7 +119,7 @@ class Pool:
             InitFailed: a new one was needed, and its function's module could not be imported.
             CloudError: none can be started, or none became free in time.
         """
-        free = self._take(spec)
+        free = self.take(spec)
         if free is None and not self._room() and not self._evict():
             free = await self._queued(spec.key)
         if free is None:
@@ -152,16 +163,6 @@ class Pool:
     def _tick(self) -> None:
         self.expire()
         self.start()
-
-    def _take(self, spec: FunctionSpec) -> Sandboxed | None:
-        idle = self._idle.get(spec.key)
-        while idle:
-            sandboxed = idle.pop()
-            if sandboxed.worker.alive and not self._expired(sandboxed):
-                self._busy += 1
-                return sandboxed
-            sandboxed.worker.kill()
-        return None
 
     def _expired(self, sandboxed: Sandboxed) -> bool:
         """Whether its credentials could end during an invocation."""

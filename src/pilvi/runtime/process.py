@@ -5,13 +5,14 @@ import itertools
 import os
 import shutil
 import socket
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from pilvi.core.effects import FunctionSpec
 from pilvi.runtime import cgroups, environment, memory
-from pilvi.runtime.backend import Answer, Ending, Event, OnOutput
+from pilvi.runtime.backend import Answer, Ending, Event, OnAnswer, OnOutput
 from pilvi.runtime.channel import Channel, Output
 from pilvi.runtime.runtime_api import RuntimeApi
 from pilvi.runtime.worker import sandbox
@@ -26,6 +27,11 @@ PROVIDED = ("provided.al2", "provided.al2023")  # a program named bootstrap
 DATA_BYTES_SPARE = 512 * 1024 * 1024  # address space that an interpreter with its threads reserves and never uses
 
 _numbers = itertools.count(1)
+
+
+def _resolve(future: asyncio.Future[Answer], answer: Answer) -> None:
+    if not future.done():
+        future.set_result(answer)
 
 
 class ProcessWorker:
@@ -49,7 +55,8 @@ class ProcessWorker:
         self._output: Output | None = None
         self._group: cgroups.Group | None = None
         self._server: asyncio.Server | None = None
-        self._waiting: asyncio.Future[Answer] | None = None
+        self._told: OnAnswer | None = None  # who waits for an answer
+        self._timer: asyncio.TimerHandle | None = None
         self._first: Answer | None = None
         self._why: Ending | None = None  # of a kill
         self._status = 0
@@ -131,12 +138,19 @@ class ProcessWorker:
     async def initialise(self, timeout_seconds: float) -> Answer:
         if self._first is not None:
             return self._first
-        return await self._wait(timeout_seconds)
+        answer: asyncio.Future[Answer] = self._loop.create_future()
+        self._listen(timeout_seconds, partial(_resolve, answer))
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            self._stop_listening()
+            self.kill()
+            raise
 
-    async def invoke(self, event: Event, timeout_seconds: float) -> Answer:
+    def invoke(self, event: Event, timeout_seconds: float, told: OnAnswer) -> None:
+        self._listen(timeout_seconds, told)
         if self.alive:
             self._link.send(event)
-        return await self._wait(timeout_seconds)
 
     def kill(self) -> None:
         if not self._doomed:
@@ -147,39 +161,38 @@ class ProcessWorker:
 
     # -- what happens to it ------------------------------------------------------------------------------------------
 
-    async def _wait(self, timeout_seconds: float) -> Answer:
+    def _listen(self, timeout_seconds: float, told: OnAnswer) -> None:
         if self._over:
-            return self._end_answer(self._status)
-        waiting = self._waiting = self._loop.create_future()
-        watch = self.backend.watch
-        watch.add(self.number, self._used_bytes, self.spec.memory_mb << 20, self._too_large)
-        timer = self._loop.call_later(timeout_seconds, self._timed_out)
-        try:
-            answer: Answer = await waiting
-        except asyncio.CancelledError:
-            self.kill()
-            raise
-        finally:
-            timer.cancel()
-            watch.remove(self.number)
-            self._waiting = None
-        if self._output is not None:
-            self._output.drain()
-        return answer
+            told(self._end_answer(self._status))
+            return
+        self._told = told
+        self.backend.watch.add(self.number, self._used_bytes, self.spec.memory_mb << 20, self._too_large)
+        self._timer = self._loop.call_later(timeout_seconds, self._timed_out)
+
+    def _stop_listening(self) -> None:
+        self._told = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.backend.watch.remove(self.number)
 
     def _answered(self, answer: Answer) -> None:
         if not answer.memory_kb:  # programs do not tell
             answer = msgspec.structs.replace(answer, memory_kb=self._peak_kb())
         if answer.ending in (Ending.READY, Ending.INIT_ERROR):
             self._first = answer
-        elif self._waiting is None:
+        elif self._told is None:
             self.kill()  # nobody asked
             return
         self._tell(answer)
 
     def _tell(self, answer: Answer) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(answer)
+        told = self._told
+        if told is not None:
+            self._stop_listening()
+            if self._output is not None:
+                self._output.drain()
+            told(answer)
 
     def _timed_out(self) -> None:
         self._why = Ending.TIMEOUT
@@ -206,8 +219,8 @@ class ProcessWorker:
             self._why = Ending.MEMORY
         answer = self._end_answer(status)
         self._close()
-        self._tell(answer)
         self.backend.gone(self)
+        self._tell(answer)
 
     def _end_answer(self, status: int) -> Answer:
         return Answer(self._why or Ending.EXIT, memory_kb=self._memory_kb or self._peak_kb(), status=status)
