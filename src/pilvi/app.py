@@ -47,7 +47,7 @@ log = logging.getLogger("pilvi.app")
 
 MASTER_KEY_FILE = "master.key"
 MASTER_KEY_BYTES = 32
-LOG_LINES_SECONDS = 0.1
+LOG_LINES_SECONDS = 0.25
 USES_SECONDS = 60.0
 GARBAGE_OBJECTS = 10_000  # more made than let go, until somebody looks for cycles among them
 

@@ -215,6 +215,49 @@ def test_user_code_runs_outside(tmp_path: Path) -> None:
     assert asyncio.run(scene()) == {"QueueUrl": "from user code"}
 
 
+def test_user_code_that_can_begin_needs_no_task(tmp_path: Path) -> None:
+    """With somebody free to run it the answer is a plain future; a failure inside is the request's answer too."""
+
+    async def check() -> None:
+        async with gateway(tmp_path) as gate:
+            waiting: list[Any] = []
+            gate.perform_at_once = lambda _, told: waiting.append(told) or (lambda: None)
+            plan = gate.begin(signed("GetQueueUrl", QueueName="q"))
+            assert isinstance(plan, Plan)
+            answer = plan.finish()
+            assert isinstance(answer, asyncio.Future)
+            assert not isinstance(answer, asyncio.Task)
+            waiting.pop()(Outcome(b"at once"), None)
+            assert b"at once" in (await answer).body
+            asking = asyncio.ensure_future(ask(gate, "GetQueueUrl", QueueName="q"))
+            await asyncio.sleep(0)
+            waiting.pop()(None, RuntimeError("broken"))
+            assert (await asking).status == 500
+            gate.perform_at_once = lambda *_: None
+            assert b"from user code" in (await ask(gate, "GetQueueUrl", QueueName="q")).body
+
+    asyncio.run(check())
+
+
+def test_a_client_that_goes_away_ends_its_user_code(tmp_path: Path) -> None:
+    """What was begun for it is cancelled once, and an outcome that comes nevertheless goes nowhere."""
+
+    async def check() -> None:
+        async with gateway(tmp_path) as gate:
+            told: list[Any] = []
+            cancelled: list[bool] = []
+            gate.perform_at_once = lambda _, tell_: told.append(tell_) or (lambda: cancelled.append(True))
+            asking = asyncio.ensure_future(ask(gate, "GetQueueUrl", QueueName="q"))
+            await asyncio.sleep(0)
+            asking.cancel()
+            await asyncio.wait([asking])
+            await asyncio.sleep(0)
+            told.pop()(Outcome(b"too late"), None)
+            assert cancelled == [True]
+
+    asyncio.run(check())
+
+
 def test_what_is_not_built_says_so(tmp_path: Path) -> None:
     """501 with the operation's name, for a known operation of a known service and for a service that is not there."""
 

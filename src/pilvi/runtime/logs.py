@@ -45,7 +45,11 @@ class Log:
 
     def line(self, text: str) -> None:
         """A line of our own. It waits for `flush`."""
-        self._add(self._clock.now_ms(), text.encode())
+        now_ms = self._clock.now_ms()
+        if self._tail is None:
+            self._lines.append((now_ms, text))
+        else:
+            self._add(now_ms, text.encode())
 
     def begin(self, *, want_tail: bool) -> None:
         """An invocation begins; what came before belongs to the initialisation, or to nobody."""

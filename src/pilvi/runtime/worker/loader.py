@@ -168,7 +168,7 @@ def _receive(pending: bytearray) -> tuple[dict[str, Any], bytes]:
     end = EVENT_HEAD.size + meta_length
     while len(pending) < end + payload_length:
         _read(pending)
-    meta = json.loads(pending[EVENT_HEAD.size : end])
+    meta = json.loads(pending[EVENT_HEAD.size : end].decode())
     payload = bytes(pending[end : end + payload_length])
     del pending[: end + payload_length]
     return meta, payload
