@@ -63,7 +63,7 @@ def queue_module() -> ModuleType:
         if found is None and not ctx.waited:
             return WaitFor("queue", ctx.now_ms + req.get("WaitTimeSeconds", 0) * 1000)
         if found is None:
-            return {}
+            return None
         ctx.tx[Message].delete(found.number)
         return {"Messages": [{"Body": found.text}]}
 

@@ -288,7 +288,9 @@ class Exchange:
 
     def _attempted(self, answer: asyncio.Future[Response], result: Any, error: BaseException | None) -> None:
         """On the loop, after the commit (or the undoing)."""
-        if answer.done():
+        if answer.done():  # the client went away; what it sent is kept only if its attempt was
+            if error is not None:
+                self.abort()
             return
         try:
             if isinstance(error, _Asleep):
@@ -360,21 +362,17 @@ class Exchange:
 
     async def sleep(self, wait: WaitFor) -> Response:
         """Sleeps and tries again until the operation answers; after the deadline it must."""
+        gateway = self.gateway
+        found: Any = wait
         try:
-            result = None
-            while result is None:
-                with Place(self.gateway.waits, wait.topic) as place:
+            while isinstance(found, WaitFor):
+                with Place(gateway.waits, found.topic) as place:
                     found = await self.look_again(waited=False)
                     if isinstance(found, WaitFor):
-                        wait = found
-                        left_ms = wait.deadline_ms - self.gateway.clock.now_ms()
-                        if not await place.sleep(left_ms / 1000):
-                            result = await self.look_again(waited=True)
-                        else:
-                            found = await self.look_again(waited=False)
-                    if not isinstance(found, WaitFor):
-                        result = found
-            return await self.invoke(result) if isinstance(result, Invoke) else self.serialise(result, None)
+                        woken = await place.sleep((found.deadline_ms - gateway.clock.now_ms()) / 1000)
+                        found = await self.look_again(waited=not woken)
+                        assert woken or not isinstance(found, WaitFor), "after its deadline an operation answers"
+            return await self.invoke(found) if isinstance(found, Invoke) else self.serialise(found, None)
         except Exception as error:  # noqa: BLE001
             return self.fail(error)
 
