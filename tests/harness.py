@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from pilvi import services
 from pilvi.core import caller as callers
+from pilvi.core import sealing
 from pilvi.core.caller import Caller, Check, SessionCredentials
 from pilvi.core.context import Context, RequestInfo
 from pilvi.core.errors import AccessDenied
@@ -42,6 +43,9 @@ class SeededIds:
 
     def uuid(self) -> str:
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+
+    def bytes(self, length: int) -> bytes:
+        return self._random.randbytes(length)
 
 
 class HarnessCloud:
@@ -74,6 +78,9 @@ class HarnessCloud:
 
     def suppose(self, ctx: Context, supposition: Any) -> Any:
         raise NotImplementedError("this harness decides nothing")
+
+    def secret(self, purpose: str) -> bytes:
+        return sealing.derive(b"the harness's master key", purpose)
 
     def runtimes(self) -> frozenset[str]:
         return self.known_runtimes

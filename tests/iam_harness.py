@@ -28,7 +28,7 @@ class IamHarness(Harness):
         super().__init__(folder)
         # A directory of its own: revisions are unique for ids that nobody can guess, and those of tests repeat.
         self.identity = Identity(MASTER_KEY, IamDirectory(), self.ids)
-        self.cloud = LocalCloud(services.discover(), self.identity, frozenset)
+        self.cloud = LocalCloud(services.discover(), self.identity, frozenset, b"master")
 
     def authorise(self, ctx: Context, service: str, operation: Operation, request: dict[str, Any]) -> None:
         authorise(self.identity, ctx, services.discover()[service], operation, request)

@@ -102,7 +102,8 @@ class Cloud:
         records = [record for service in self.services.values() for record in service.records]
         self.store = _open_store(config.data, records, self.clock, self._deliver)
         self.store.on_commit(self._committed)
-        self.identity = Identity(_master_key(config.data), _directory(self.services), self.ids)
+        master_key = _master_key(config.data)
+        self.identity = Identity(master_key, _directory(self.services), self.ids)
         self.runtime = Runtime(
             config.data / "runtime",
             fetch_code=self._code,
@@ -113,7 +114,7 @@ class Cloud:
             idle_seconds=config.function_idle_seconds,
             concurrency=config.function_concurrency,
         )
-        self.cloud = LocalCloud(self.services, self.identity, self.runtime.runtimes)
+        self.cloud = LocalCloud(self.services, self.identity, self.runtime.runtimes, master_key)
         self.waits = Waits(loop)
         self.observer = Observer(config.data / "access.log")
         self.server = Server(self._gateway(), msgspec.structs.replace(DEFAULT, connections=config.connections_max))

@@ -10,8 +10,8 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-DEPENDENCIES = {"awscrt", "boto3", "httptools", "msgspec", "typer", "uvloop"}
-NOT_AT_START = {"awscrt", "boto3", "botocore", "click", "rich", "typer", "urllib3", "multiprocessing"}
+DEPENDENCIES = {"awscrt", "boto3", "cryptography", "httptools", "msgspec", "typer", "uvloop"}
+NOT_AT_START = {"awscrt", "boto3", "botocore", "click", "cryptography", "rich", "typer", "urllib3", "multiprocessing"}
 START = """
 import json, sys
 from pilvi.cli import quick, up

@@ -102,7 +102,7 @@ async def gateway(folder: Path) -> AsyncIterator[Gateway]:
     identity = Identity(b"k" * 32, directory, ids)
     waits = Waits(loop)
     store.on_commit(lambda topics: loop.call_soon_threadsafe(waits.wake, topics))
-    cloud = LocalCloud(found, identity, frozenset)
+    cloud = LocalCloud(found, identity, frozenset, b"master")
     try:
         yield Gateway(
             services=found, store=store, identity=identity, cloud=cloud, clock=clock, ids=ids, region="us-east-1",

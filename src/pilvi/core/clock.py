@@ -29,6 +29,9 @@ class Ids(Protocol):
     def uuid(self) -> str:
         """A random UUID (RFC 9562, version 4)."""
 
+    def bytes(self, length: int) -> bytes:
+        """`length` bytes fit for keys and nonces."""
+
 
 class SystemClock:
     def now_ms(self) -> int:
@@ -48,3 +51,6 @@ class RandomIds:
 
     def uuid(self) -> str:
         return str(uuid.uuid4())
+
+    def bytes(self, length: int) -> bytes:
+        return secrets.token_bytes(length)

@@ -6,6 +6,7 @@ import msgspec
 
 from pilvi.core.caller import Caller, Check, SessionCredentials, Supposition, Verdict
 from pilvi.core.clock import Ids
+from pilvi.core.effects import Staged
 
 if TYPE_CHECKING:  # the layer above: for the checker only
     from pilvi.state.store import Tx
@@ -50,6 +51,9 @@ class Cloud(Protocol):
             ValueError: a document is no policy.
         """
 
+    def secret(self, purpose: str) -> bytes:
+        """32 bytes for one purpose, the same for as long as the cloud lives, derived from its master key."""
+
     def runtimes(self) -> frozenset[str]:
         """Function runtimes whose interpreter is on this machine."""
 
@@ -59,9 +63,10 @@ class Context:
 
     Attributes:
         memo: records that the checks of this very snapshot already read, for the operation that follows on it.
+        restaged: what the Restage of the attempt before brought.
     """
 
-    __slots__ = ("caller", "cloud", "ids", "memo", "now_ms", "request", "tx", "waited")
+    __slots__ = ("caller", "cloud", "ids", "memo", "now_ms", "request", "restaged", "tx", "waited")
 
     def __init__(
         self,
@@ -73,6 +78,7 @@ class Context:
         cloud: Cloud,
         *,
         waited: bool = False,
+        restaged: Staged | None = None,
     ) -> None:
         self.tx = tx
         self.caller = caller
@@ -81,6 +87,7 @@ class Context:
         self.ids = ids
         self.cloud = cloud
         self.waited = waited
+        self.restaged = restaged
         self.memo: dict[Any, Any] = {}
 
     @property
@@ -104,4 +111,6 @@ class Context:
         if region and region != request.region:
             context = {**request.context, "aws:RequestedRegion": region}
             request = msgspec.structs.replace(request, region=region, context=context)
-        return Context(self.tx, caller, request, self.now_ms, self.ids, self.cloud, waited=self.waited)
+        return Context(
+            self.tx, caller, request, self.now_ms, self.ids, self.cloud, waited=self.waited, restaged=self.restaged
+        )

@@ -21,11 +21,16 @@ class WaitFor(msgspec.Struct, frozen=True):
 
 
 class Segment(msgspec.Struct, frozen=True):
-    """A run of bytes of a blob: [offset, offset + length)."""
+    """A run of bytes of a blob: [offset, offset + length).
+
+    Attributes:
+        key: of a sealed blob, under which it is opened while it is read; offset and length count plain bytes.
+    """
 
     blob: int
     offset: int
     length: int
+    key: bytes = b""
 
 
 class Body(msgspec.Struct, frozen=True):
@@ -108,10 +113,14 @@ class StagePlan(msgspec.Struct, frozen=True):
     Attributes:
         digests: algorithms to compute while receiving: md5, sha1, sha256, crc32, crc32c, crc64nvme.
         bytes_max: a longer body is refused with EntityTooLarge.
+        seal: the data key under which it is stored (core.sealing); digests are those of the plain bytes.
+        carry: anything that the attempt wants back, as Staged.carry.
     """
 
     digests: frozenset[str] = frozenset()
     bytes_max: int = 5 * 1024**3
+    seal: bytes = b""
+    carry: Any = None
 
 
 class Staged(msgspec.Struct, frozen=True):
@@ -121,8 +130,11 @@ class Staged(msgspec.Struct, frozen=True):
 
     Attributes:
         data: the bytes, when small enough to live inside the store; else None and `path` names the staged file.
+        size: of the plain bytes.
         digests: raw digest bytes by algorithm, for each one the plan asked for.
         trailers: HTTP trailers of an aws-chunked body, lower-case names.
+        sealed: how long it is as it is stored, where it was sealed; else 0.
+        carry: the plan's.
     """
 
     size: int
@@ -130,3 +142,17 @@ class Staged(msgspec.Struct, frozen=True):
     data: bytes | None = None
     path: str = ""
     trailers: Mapping[str, str] = {}
+    sealed: int = 0
+    carry: Any = None
+
+
+class Restage(msgspec.Struct, frozen=True):
+    """Bytes must be read again: for a copy under another key, or with another checksum.
+
+    This attempt is undone. Outside of any transaction `body` is read through the plan's digests and seal into a new
+    staged blob; then the operation is attempted again and finds it as `ctx.restaged`. The world may have changed
+    meanwhile: what tells the operation whether it is still its source that was read, it puts into the plan's `carry`.
+    """
+
+    body: Body
+    plan: StagePlan

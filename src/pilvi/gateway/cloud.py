@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pilvi.core import sealing
 from pilvi.core.caller import Caller, Check, SessionCredentials, Supposition, Verdict
 from pilvi.core.context import Context
 from pilvi.core.effects import Invoke, WaitFor
@@ -15,11 +16,16 @@ class LocalCloud:
     """The cloud of this process."""
 
     def __init__(
-        self, services: Mapping[str, Service], identity: Identity, runtimes: Callable[[], frozenset[str]]
+        self,
+        services: Mapping[str, Service],
+        identity: Identity,
+        runtimes: Callable[[], frozenset[str]],
+        master_key: bytes,
     ) -> None:
         self._services = services
         self._identity = identity
         self._runtimes = runtimes
+        self._master_key = master_key
 
     def call(self, ctx: Context, service: str, operation: str, request: dict[str, Any], caller: Caller | None) -> Any:
         """Checks like a request from outside would be, then runs inside the caller's transaction.
@@ -49,6 +55,9 @@ class LocalCloud:
 
     def suppose(self, ctx: Context, supposition: Supposition) -> Verdict:
         return self._identity.suppose(ctx, supposition)
+
+    def secret(self, purpose: str) -> bytes:
+        return sealing.derive(self._master_key, purpose)
 
     def runtimes(self) -> frozenset[str]:
         return self._runtimes()

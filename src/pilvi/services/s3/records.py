@@ -1,8 +1,8 @@
 """What object storage remembers.
 
 Nothing here speaks S3's wire language: another protocol can reach the same buckets and objects. The current state of a
-key is one `StoredObject` row, found by its primary key; versions that are no longer current will be rows of a table of
-their own, so that neither reading nor listing ever walks over them.
+key is one `StoredObject` row, found by its primary key. Versions that are no longer current, and delete markers even where
+they are the latest, are rows of `OlderVersion`, so that neither reading nor listing ever walks over them.
 """
 
 from collections.abc import Mapping
@@ -22,13 +22,73 @@ class PublicAccess(msgspec.Struct, frozen=True):
     restrict: bool = True
 
 
+class Grant(msgspec.Struct, frozen=True, array_like=True):
+    """One line of an access control list.
+
+    Attributes:
+        kind: of the grantee: "user" or "group".
+        who: an account's canonical id, or the group: "everybody", "authenticated", "delivery".
+        permission: "full", "read", "write", "read_acl", "write_acl".
+    """
+
+    kind: str
+    who: str
+    permission: str
+
+
+class Retention(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How long new objects of a bucket are locked by default: `days` or `years`, in a "governance" or "compliance" mode."""
+
+    mode: str
+    days: int = 0
+    years: int = 0
+
+
+class Encryption(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How new objects of a bucket are encrypted unless their upload says otherwise.
+
+    Attributes:
+        kind: "s3" (a key of ours) or "kms".
+        key: of KMS, as it was given; "" for the account's aws/s3.
+        refuses_customer_keys: whether SSE-C is blocked.
+    """
+
+    kind: str
+    key: str = ""
+    bucket_key: bool = False
+    refuses_customer_keys: bool = False
+
+
+class Seal(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How an object's bytes are encrypted. Its blobs are sealed under one data key; here is that key, wrapped.
+
+    Attributes:
+        kind: "s3", "kms" or "customer".
+        wrapped: the data key, encrypted under a key that is not stored with it.
+        key: ARN of the KMS key.
+        context: KMS's encryption context as the client gave it (JSON text).
+        proof: for a customer's key: its MD5 (base64), which answers show.
+    """
+
+    kind: str
+    wrapped: bytes
+    key: str = ""
+    context: str = ""
+    bucket_key: bool = False
+    proof: str = ""
+
+
 class Bucket(Record, frozen=True, omit_defaults=True):
     """A namespace of objects. Its name is unique in the whole cloud, `id` forever.
 
     Attributes:
         policy: the resource policy (JSON text), "" for none; `public`: whether it lets in everybody.
         public_access: None once the configuration was deleted.
-        notifies: whether a BucketNotifications row exists.
+        notifies: whether a BucketNotifications row exists; so `shares` (CORS), `website`, `logs` (of access), `ages`
+            (lifecycle), `replicates`: requests look for those rows only where there are any.
+        versioning: "" (never), "enabled" or "suspended".
+        locks: whether objects can be locked; `retention` what new ones get.
+        ownership: "" (the bucket's account owns everything), "preferred" or "writer"; then `acl` and the objects' count.
     """
 
     spec: ClassVar[TableSpec] = TableSpec(
@@ -44,6 +104,17 @@ class Bucket(Record, frozen=True, omit_defaults=True):
     public: bool = False
     public_access: PublicAccess | None = PublicAccess()
     notifies: bool = False
+    shares: bool = False
+    website: bool = False
+    logs: bool = False
+    ages: bool = False
+    replicates: bool = False
+    versioning: str = ""
+    locks: bool = False
+    retention: Retention | None = None
+    encryption: Encryption | None = None
+    ownership: str = ""
+    acl: tuple[Grant, ...] = ()
 
 
 class BucketTags(Record, frozen=True):
@@ -90,6 +161,13 @@ class StoredObject(Record, frozen=True, omit_defaults=True):
             content_language, expires, redirect.
         metadata: the owner's own, names in lower case.
         storage_class: "" is the standard one.
+        version: id of this version; "" is the one called null.
+        rank: order of versions of a key: later ones have smaller ranks. 0 where the bucket had no versions.
+        marker: it is a delete marker: the key has no object as long as this is the latest.
+        lock: "governance" or "compliance" until `locked_until_ms`; `held`: by a legal hold.
+        owner: account that wrote it, where that is not the bucket's; `acl`: its grants, where ACLs count.
+        seal: None when the bytes are stored as they came.
+        replication: how the copying of it elsewhere stands: "", "pending", "completed", "failed"; "replica" for a copy.
     """
 
     spec: ClassVar[TableSpec] = TableSpec("s3_object", key=("bucket", "key"))
@@ -109,6 +187,36 @@ class StoredObject(Record, frozen=True, omit_defaults=True):
     metadata: Mapping[str, str] = {}
     tags: Mapping[str, str] = {}
     storage_class: str = ""
+    version: str = ""
+    rank: int = 0
+    marker: bool = False
+    lock: str = ""
+    locked_until_ms: int = 0
+    held: bool = False
+    owner: str = ""
+    acl: tuple[Grant, ...] = ()
+    seal: Seal | None = None
+    replication: str = ""
+
+
+class OlderVersion(Record, frozen=True):
+    """A version that is not (or not any more) the current state of its key, or a delete marker.
+
+    Attributes:
+        rank, version: of `state`, which is the version as it was when it was current.
+        superseded_ms: when something took its place; 0 for a marker that is the latest.
+    """
+
+    spec: ClassVar[TableSpec] = TableSpec(
+        "s3_older_version", key=("bucket", "key", "rank"), indexes={"version": ("bucket", "key", "version")}
+    )
+
+    bucket: int
+    key: str
+    rank: int
+    version: str
+    superseded_ms: int
+    state: StoredObject
 
 
 Run = tuple[int, int, int]
@@ -157,6 +265,12 @@ class Upload(Record, frozen=True, omit_defaults=True):
     metadata: Mapping[str, str] = {}
     tags: Mapping[str, str] = {}
     storage_class: str = ""
+    lock: str = ""
+    locked_until_ms: int = 0
+    held: bool = False
+    owner: str = ""
+    acl: tuple[Grant, ...] = ()
+    seal: Seal | None = None
 
 
 class UploadedPart(Record, frozen=True):
@@ -173,4 +287,4 @@ class UploadedPart(Record, frozen=True):
     modified_ms: int
 
 
-RECORDS = (Bucket, BucketTags, BucketNotifications, StoredObject, Layout, Upload, UploadedPart)
+RECORDS = (Bucket, BucketTags, BucketNotifications, StoredObject, OlderVersion, Layout, Upload, UploadedPart)
