@@ -15,7 +15,7 @@ import msgspec
 
 from pilvi.core.caller import Caller, Check, Credential, Uses
 from pilvi.core.context import Context
-from pilvi.core.effects import Invoke, StagePlan
+from pilvi.core.effects import Invoke, Restage, StagePlan
 
 if TYPE_CHECKING:
     from pilvi.state.store import OutboxEntry, Record, Tx
@@ -99,11 +99,11 @@ class Delivery(Protocol):
     @property
     def topic(self) -> str: ...
 
-    def begin(self, ctx: Context, entry: "OutboxEntry") -> Invoke | Settled | RetryAt | None:
+    def begin(self, ctx: Context, entry: "OutboxEntry") -> Invoke | Restage | Settled | RetryAt | None:
         """What is to be done. Runs on a snapshot. None: nothing outside; `settle` does it all, with outcome None."""
 
     def settle(self, ctx: Context, entry: "OutboxEntry", outcome: Any) -> Settled | RetryAt:
-        """Records how it went; `outcome` is an Outcome, or the exception that the effect raised."""
+        """Records how it went; `outcome` is an Outcome (a Staged after a Restage), or what the effect raised."""
 
 
 class Directory(Protocol):

@@ -1,8 +1,8 @@
 """Delivers the outbox: at least once, in order of due time, taking turns between keys.
 
-    committed / due        load                begin               perform              settle
-    -------------->  a page of entries  -->  (a snapshot)  -->  (user code, if any) --> (one attempt)
-                     into a fair queue                                                   removed, or due again
+    committed / due        load                begin               perform                 settle
+    -------------->  a page of entries  -->  (a snapshot)  -->  (user code or a copy, --> (one attempt)
+                     into a fair queue                            if any)                 removed, or due again
 
 Each topic has a lane of its own with bounded concurrency. An entry stays in the store until the attempt that settles it
 is durable, so a process that dies delivers it again; within one process it is never in delivery twice, because its id
@@ -26,9 +26,10 @@ import msgspec
 
 from pilvi.core.clock import Clock
 from pilvi.core.context import Context
-from pilvi.core.effects import Invocation, Invoke, Outcome
+from pilvi.core.effects import Invocation, Invoke, Outcome, Restage, Staged
 from pilvi.core.operation import Delivery, RetryAt, Settled
 from pilvi.events.fair import FairQueue
+from pilvi.state.restage import COPIERS, Copy
 from pilvi.state.store import OutboxEntry, Store, Tx
 
 log = logging.getLogger("pilvi.events")
@@ -276,8 +277,9 @@ class _Lane:
         except Exception as error:  # noqa: BLE001 - whatever it is, the entry must not be lost
             self._finished(entry, None, error)
             return
-        if isinstance(what, Invoke):
-            task = self._worker.loop.create_task(self._carry_out(entry, what))
+        if isinstance(what, Invoke | Restage):
+            work = self._carry_out(entry, what) if isinstance(what, Invoke) else self._copy(entry, what)
+            task = self._worker.loop.create_task(work)
             self._tasks.add(task)
             task.add_done_callback(partial(self._carried_out, entry))
         elif what is None:
@@ -292,6 +294,24 @@ class _Lane:
         except Exception as error:  # noqa: BLE001 - settle decides what it means
             outcome = error
         self._submit(entry, partial(self._settle, entry, outcome))
+
+    async def _copy(self, entry: OutboxEntry, effect: Restage) -> None:
+        copy = Copy(self._worker.store, effect)
+        outcome: Staged | Exception
+        try:
+            outcome = await self._worker.loop.run_in_executor(COPIERS, copy.run)
+        except asyncio.CancelledError:
+            copy.abort()
+            raise
+        except Exception as error:  # noqa: BLE001 - settle decides what it means
+            outcome = error
+        finished = partial(self._worker.on_loop, self._finished, entry)
+
+        def done(verdict: Settled | RetryAt | None, error: BaseException | None) -> None:
+            copy.abort()
+            finished(verdict, error)
+
+        self._worker.store.submit(partial(self._settle, entry, outcome), done)
 
     def _carried_out(self, entry: OutboxEntry, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -13,9 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Final
 
+import msgspec
+
+from pilvi.core import digests
 from pilvi.core.effects import Staged, StagePlan
 from pilvi.core.errors import CloudError, ServiceUnavailable
-from pilvi.gateway import digests
 from pilvi.state.store import Stage
 from pilvi.wire import aws_chunked
 from pilvi.wire.aws_chunked import AwsChunkedDecoder, IncompleteBody
@@ -62,7 +64,7 @@ class Receiver:
     """
 
     __slots__ = (
-        "_aborted", "_busy", "_bytes_max", "_decoder", "_digests", "_done", "_ended", "_error", "_expected_sha256", "_length",
+        "_aborted", "_busy", "_bytes_max", "_carry", "_decoder", "_digests", "_done", "_ended", "_error", "_expected_sha256", "_length",
         "_loop", "_pending", "_pending_bytes", "_result", "_resume", "_size", "_stage",
     )  # fmt: skip
 
@@ -78,6 +80,7 @@ class Receiver:
     ) -> None:
         self._stage = stage
         self._bytes_max = plan.bytes_max
+        self._carry = plan.carry
         self._decoder = decoder
         self._length = length
         self._expected_sha256 = expected_sha256
@@ -196,7 +199,7 @@ class Receiver:
         except CloudError as error:
             self._error = error
         except OSError as error:
-            self._error = _storage_error(error)
+            self._error = storage_error(error)
         except Exception as error:  # noqa: BLE001 - raised again by `result`, where the request is known
             self._error = error
 
@@ -220,7 +223,8 @@ class Receiver:
             actual = values["sha256"].hex()
             if not hmac.compare_digest(actual.encode(), self._expected_sha256.encode()):
                 raise as_error(AuthProblem.HASH_MISMATCH, "s3", self._expected_sha256, actual)
-        return self._stage.finish(values, trailers)
+        staged = self._stage.finish(values, trailers)
+        return staged if self._carry is None else msgspec.structs.replace(staged, carry=self._carry)
 
 
 def receiver_for(request: Request, signed: Signed | None, stage: Stage, plan: StagePlan) -> Receiver:
@@ -271,7 +275,8 @@ def _declared_length(headers: dict[str, str], name: str) -> int:
     return int(value)
 
 
-def _storage_error(error: OSError) -> CloudError:
+def storage_error(error: OSError) -> CloudError:
+    """What a client is told when a body cannot be kept."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return ServiceUnavailable("The disk is full: nothing was stored.")
     return ServiceUnavailable("The body could not be stored.")

@@ -9,8 +9,8 @@ from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from typing import Final
 
+from pilvi.core import digests
 from pilvi.core.errors import CloudError, NotBuilt
-from pilvi.gateway import digests
 from pilvi.wire.http import Request
 from pilvi.wire.model import HttpChecksum
 

@@ -25,17 +25,18 @@ from typing import Any
 from pilvi.core.caller import ANONYMOUS, Caller
 from pilvi.core.clock import Clock, Ids
 from pilvi.core.context import Context, RequestInfo
-from pilvi.core.effects import Body, Invocation, Invoke, Outcome, WaitFor
-from pilvi.core.errors import CloudError, InternalFailure, NotBuilt
+from pilvi.core.effects import Body, Invocation, Invoke, Outcome, Restage, Staged, WaitFor
+from pilvi.core.errors import CloudError, InternalFailure, NotBuilt, ServiceUnavailable
 from pilvi.core.operation import Operation, Service, Stages
 from pilvi.gateway import cors, integrity
 from pilvi.gateway.answer import Answer, Plan, streamed
-from pilvi.gateway.bodies import Receiver, receiver_for
+from pilvi.gateway.bodies import Receiver, receiver_for, storage_error
 from pilvi.gateway.cloud import LocalCloud, authorise
 from pilvi.gateway.observe import Observer
 from pilvi.gateway.waits import Place, Waits
 from pilvi.identity.authenticate import AuthenticationFailed
 from pilvi.identity.identity import Identity
+from pilvi.state.restage import COPIERS, Copy, SourceGone
 from pilvi.state.store import Store, Tx
 from pilvi.wire import protocol, sigv4
 from pilvi.wire import route as routing
@@ -50,6 +51,7 @@ Told = Callable[[Outcome | None, BaseException | None], None]
 PerformAtOnce = Callable[[Invocation, Told], Callable[[], None] | None]  # what cancels it; None: it cannot begin now
 BODY_BYTES_MAX = 70 * 1024 * 1024  # AWS's largest bounded request: a function's zip in base64
 UNSIGNED_BODY_BYTES_MAX = 1024 * 1024
+RESTAGES_MAX = 3  # a source that changes more often while it is read is given up
 TOKEN_PROBLEMS = frozenset({AuthProblem.BAD_TOKEN, AuthProblem.EXPIRED_TOKEN})
 
 
@@ -163,7 +165,7 @@ class Exchange:
             ctx = self.context(tx)
             authorise(self.gateway.identity, ctx, self.service, self.operation, self.shape)
             wanted = stages(ctx, self.shape)
-        self.receiver = receiver_for(self.request, self.signed, self.gateway.store.stage(), wanted)
+        self.receiver = receiver_for(self.request, self.signed, self.gateway.store.stage(wanted.seal), wanted)
         return Plan(wanted.bytes_max, self.receiver, self.finish_staged, self.abort, self.fail)
 
     # -- the body is complete ----------------------------------------------------------------------------------------
@@ -268,22 +270,22 @@ class Exchange:
         self.shape = self.codec.parse(self.match, self.request)
         self.codec.validate(self.operation.name, self.shape)
 
-    def context(self, tx: Tx, *, waited: bool = False) -> Context:
-        gateway = self.gateway
-        return Context(tx, self.caller, self.info, self.now_ms, gateway.ids, gateway.cloud, waited=waited)
+    def context(self, tx: Tx, *, waited: bool = False, restaged: Staged | None = None) -> Context:
+        gateway, caller, info = self.gateway, self.caller, self.info
+        return Context(tx, caller, info, self.now_ms, gateway.ids, gateway.cloud, waited=waited, restaged=restaged)
 
     # -- the attempt -------------------------------------------------------------------------------------------------
 
     def write(self) -> Awaitable[Response]:
         """One attempt on the writer; the future has its answer once it is durable."""
         answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-        self.gateway.store.submit(partial(self._attempt, False), partial(self._attempted, answer))
+        self.gateway.store.submit(partial(self._attempt, False, None), partial(self._attempted, answer))
         return answer
 
-    def _attempt(self, waited: bool, tx: Tx) -> Any:
-        result = self.operation.run(self.context(tx, waited=waited), self.shape)
-        if isinstance(result, WaitFor):
-            raise _Asleep(result)
+    def _attempt(self, waited: bool, restaged: Staged | None, tx: Tx) -> Any:
+        result = self.operation.run(self.context(tx, waited=waited, restaged=restaged), self.shape)
+        if isinstance(result, WaitFor | Restage):
+            raise _Unfinished(result)
         return result
 
     def _attempted(self, answer: asyncio.Future[Response], result: Any, error: BaseException | None) -> None:
@@ -293,8 +295,9 @@ class Exchange:
                 self.abort()
             return
         try:
-            if isinstance(error, _Asleep):
-                _finish_in_task(answer, self.sleep(error.wait))
+            if isinstance(error, _Unfinished):
+                go_on = self.sleep(error.effect) if isinstance(error.effect, WaitFor) else self.restage(error.effect)
+                _finish_in_task(answer, go_on)
             elif error is not None:
                 answer.set_result(self.fail(error))
             elif isinstance(result, Invoke):
@@ -376,15 +379,36 @@ class Exchange:
         except Exception as error:  # noqa: BLE001
             return self.fail(error)
 
-    async def look_again(self, *, waited: bool) -> Any:
+    async def restage(self, effect: Restage) -> Response:
+        """Reads stored bytes once more, and tries again with what came of it."""
+        loop, found = asyncio.get_running_loop(), None
+        try:
+            for _ in range(RESTAGES_MAX):
+                copy = Copy(self.gateway.store, effect)
+                try:
+                    found = await self.look_again(restaged=await loop.run_in_executor(COPIERS, copy.run))
+                except SourceGone:
+                    found = await self.look_again()
+                finally:
+                    copy.abort()
+                if not isinstance(found, Restage):
+                    return self.serialise(found, None)
+                effect = found
+            return self.fail(ServiceUnavailable("The source is changed faster than it can be read."))
+        except OSError as error:
+            return self.fail(storage_error(error))
+        except Exception as error:  # noqa: BLE001
+            return self.fail(error)
+
+    async def look_again(self, *, waited: bool = False, restaged: Staged | None = None) -> Any:
         """One more attempt; a WaitFor when there is still nothing."""
         self.now_ms = self.gateway.clock.now_ms()
         tried: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.gateway.store.submit(partial(self._attempt, waited), partial(_resolve, tried))
+        self.gateway.store.submit(partial(self._attempt, waited, restaged), partial(_resolve, tried))
         try:
             return await tried
-        except _Asleep as again:
-            return again.wait
+        except _Unfinished as again:
+            return again.effect
 
     # -- the answer --------------------------------------------------------------------------------------------------
 
@@ -441,9 +465,11 @@ class Exchange:
         )
 
 
-class _Asleep(Exception):
-    def __init__(self, wait: WaitFor) -> None:
-        self.wait = wait
+class _Unfinished(Exception):
+    """Undoes an attempt that is to be made again."""
+
+    def __init__(self, effect: WaitFor | Restage) -> None:
+        self.effect = effect
 
 
 def _resolve(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:

@@ -12,6 +12,7 @@ import os
 from typing import Final, Protocol
 
 from pilvi.gateway.answer import Streamed
+from pilvi.state.errors import BlobDamaged
 from pilvi.state.store import OpenBlob
 
 log = logging.getLogger("pilvi.gateway")
@@ -75,7 +76,7 @@ class Sending:
                 if taken < 0:
                     return
                 burst += taken
-        except OSError as error:
+        except (OSError, BlobDamaged) as error:
             if not isinstance(error, ConnectionError):
                 log.warning("sending a body failed: %s", error)
             self._end(whole=False)
@@ -115,7 +116,7 @@ class Sending:
             taken = 0
             self._next()
         else:
-            taken = self._sendfile(blob) if self._plain else self._copy(blob)
+            taken = self._sendfile(blob) if self._plain and not blob.sealed else self._copy(blob)
         self.sent += max(taken, 0)
         return taken
 
@@ -141,7 +142,7 @@ class Sending:
         return taken
 
     def _copy(self, blob: OpenBlob) -> int:
-        data = os.pread(blob.fd, min(PIECE_BYTES, blob.length - self._position), blob.offset + self._position)
+        data = blob.read_at(self._position, PIECE_BYTES)
         self._transport.write(data)
         self._advance(len(data))
         return len(data)

@@ -1,13 +1,13 @@
 """Blobs inside a transaction: rows that count references and hold small contents, or name the file of a large one."""
 
-import os
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
+from pilvi.core import sealing
 from pilvi.core.effects import Segment, Staged
 from pilvi.state.errors import BlobDamaged
-from pilvi.state.files import BlobFiles
+from pilvi.state.openblobs import FileBlob, MemoryBlob, SealedFileBlob, opened, read_all
 from pilvi.state.stage import INLINE_BYTES_MAX, BodyStage
 from pilvi.state.store import OpenBlob
 
@@ -46,7 +46,7 @@ class SqliteBlobs:
         path = Path(staged.path)
         name = path.parent.name + path.name
         self._tx.claim(name)
-        return self._insert(staged.size, None, name, None)
+        return self._insert(staged.sealed or staged.size, None, name, None)
 
     def add(self, data: bytes) -> int:
         if len(data) <= INLINE_BYTES_MAX:
@@ -81,24 +81,31 @@ class SqliteBlobs:
         found: int = row[0]
         return found
 
-    def read(self, blob: int, offset: int = 0, length: int | None = None) -> bytes:
+    def read(self, blob: int, offset: int = 0, length: int | None = None, *, key: bytes = b"") -> bytes:
         size, file, data = self._get(blob)
+        if key:
+            size = sealing.plain_size(size)
         end = size if length is None else min(offset + length, size)
         if offset >= end:
             return b""
         if data is not None:
-            return data if end - offset == size else data[offset:end]
+            return _cut(data, offset, end - offset, key)
         assert file is not None
-        with FileBlob(self._tx.files, file, offset, end - offset) as opened:
-            return opened.read()
+        with self._in_file(file, offset, end - offset, key) as opened:
+            return read_all(opened)
 
     def open(self, segment: Segment) -> OpenBlob:
         size, file, data = self._get(segment.blob)
         offset, length = segment.offset, segment.length
-        assert offset + length <= size, segment
         if data is not None:
-            return MemoryBlob(data if length == size else data[offset : offset + length])
+            assert segment.key or offset + length <= size, segment
+            return MemoryBlob(_cut(data, offset, length, segment.key))
         assert file is not None
+        return self._in_file(file, offset, length, segment.key)
+
+    def _in_file(self, file: str, offset: int, length: int, key: bytes) -> FileBlob:
+        if key:
+            return SealedFileBlob(self._tx.files, file, offset, length, key)
         return FileBlob(self._tx.files, file, offset, length)
 
     def rowless(self, files: list[str]) -> list[str]:
@@ -122,70 +129,9 @@ class SqliteBlobs:
         return size, file, data
 
 
-class MemoryBlob:
-    """An OpenBlob whose bytes are here."""
-
-    __slots__ = ("data",)
-    fd = -1
-    offset = 0
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-
-    @property
-    def length(self) -> int:
-        return len(self.data)
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-
-class FileBlob:
-    """An OpenBlob in a file, which stays until closed. Opened on first use: an answer may consist of 10,000 of them."""
-
-    __slots__ = ("_fd", "_files", "_name", "length", "offset")
-    data = None
-
-    def __init__(self, files: BlobFiles, name: str, offset: int, length: int) -> None:
-        self._files = files
-        self._name = name
-        self._fd = -1
-        self.offset = offset
-        self.length = length
-        files.pin(name)
-
-    @property
-    def fd(self) -> int:
-        """Raises BlobDamaged when the file is gone or too short."""
-        if self._fd < 0:
-            try:
-                self._fd = os.open(self._files.path(self._name), os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError:
-                raise BlobDamaged(f"blob file {self._name} is gone") from None
-            if os.fstat(self._fd).st_size < self.offset + self.length:
-                raise BlobDamaged(f"blob file {self._name} is shorter than it was")
-        return self._fd
-
-    def read(self) -> bytes:
-        data = os.pread(self.fd, self.length, self.offset)
-        while len(data) < self.length:
-            more = os.pread(self.fd, self.length - len(data), self.offset + len(data))
-            if not more:
-                raise BlobDamaged(f"blob file {self._name} is shorter than it was")
-            data += more
-        return data
-
-    def close(self) -> None:
-        if not self._name:
-            return
-        name, self._name = self._name, ""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-        self._files.unpin(name)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+def _cut(data: bytes, offset: int, length: int, key: bytes) -> bytes:
+    if key:
+        return opened(
+            lambda: sealing.Opener(key, lambda at, size: data[at : at + size], len(data)).read(offset, length)
+        )
+    return data if length == len(data) else data[offset : offset + length]

@@ -120,8 +120,8 @@ class SqliteStore:
     def on_commit(self, listener: Listener) -> None:
         self._listeners += (listener,)
 
-    def stage(self) -> BodyStage:
-        return BodyStage(self._files)
+    def stage(self, seal: bytes = b"") -> BodyStage:
+        return BodyStage(self._files, seal)
 
     def open_blob(self, tx: Tx, segment: Segment) -> OpenBlob:
         assert isinstance(tx, Transaction)

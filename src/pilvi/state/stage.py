@@ -1,7 +1,9 @@
-"""A request body on its way in: in memory while it is small, then a file under staging/."""
+"""A body on its way in: in memory while it is small, then a file under staging/. Sealed, if it is to be, as it comes."""
 
+import os
 from collections.abc import Mapping
 
+from pilvi.core import sealing
 from pilvi.core.effects import Staged
 from pilvi.state.files import BlobFiles
 
@@ -13,31 +15,42 @@ SMALL_WRITE_BYTES = 64 * 1024  # what an event loop hands over at once
 class BodyStage:
     """See the Stage protocol."""
 
-    __slots__ = ("_buffered", "_fd", "_files", "_name", "_pieces", "_size")
+    __slots__ = ("_buffered", "_fd", "_files", "_name", "_pieces", "_sealer", "_size")
 
-    def __init__(self, files: BlobFiles) -> None:
+    def __init__(self, files: BlobFiles, seal: bytes = b"") -> None:
         self._files = files
         self._pieces: list[bytes] = []
         self._buffered = 0
         self._size = 0
         self._name = ""
         self._fd = -1
+        self._sealer: sealing.Sealer | None = None
+        if seal:
+            self._sealer = sealing.Sealer(seal, os.urandom(sealing.SALT_BYTES))
+            self._keep(self._sealer.header)
 
     @property
     def in_memory(self) -> bool:
         return not self._name and self._size + SMALL_WRITE_BYTES <= INLINE_BYTES_MAX
 
     def write(self, data: bytes) -> None:
-        self._pieces.append(data)
-        self._buffered += len(data)
         self._size += len(data)
+        if self._sealer is None:
+            self._keep(data)
+        else:
+            for chunk in self._sealer.update(data):
+                self._keep(chunk)
         if self._buffered >= PIECE_BYTES and self._size > INLINE_BYTES_MAX:
             self._flush()
 
     def finish(self, digests: Mapping[str, bytes], trailers: Mapping[str, str]) -> Staged:
-        if self._size <= INLINE_BYTES_MAX:
+        stored, sealed = self._size, 0
+        if self._sealer is not None:
+            self._keep(self._sealer.finish())
+            stored = sealed = sealing.sealed_size(self._size)
+        if stored <= INLINE_BYTES_MAX:
             data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-            return Staged(self._size, digests, data=bytes(data), trailers=trailers)
+            return Staged(self._size, digests, data=bytes(data), trailers=trailers, sealed=sealed)
         self._flush()
         disk = self._files.disk
         try:
@@ -47,13 +60,17 @@ class BodyStage:
         except BaseException:
             self.abort()
             raise
-        return Staged(self._size, digests, path=str(path), trailers=trailers)
+        return Staged(self._size, digests, path=str(path), trailers=trailers, sealed=sealed)
 
     def abort(self) -> None:
         self._pieces.clear()
         if self._name:
             self._close()
             self._files.abandon(self._name)
+
+    def _keep(self, data: bytes) -> None:
+        self._pieces.append(data)
+        self._buffered += len(data)
 
     def _flush(self) -> None:
         try:

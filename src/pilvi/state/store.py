@@ -102,8 +102,12 @@ class Blobs(Protocol):
     def size(self, blob: int) -> int:
         """Length in bytes. Raises KeyError for an unknown blob."""
 
-    def read(self, blob: int, offset: int = 0, length: int | None = None) -> bytes:
-        """Bytes in memory; for small blobs or bounded ranges."""
+    def read(self, blob: int, offset: int = 0, length: int | None = None, *, key: bytes = b"") -> bytes:
+        """Bytes in memory; for small blobs or bounded ranges. With a `key` the blob is a sealed one, and is opened.
+
+        Raises:
+            BlobDamaged: they are not those that were stored; or the key is not the one that they were sealed under.
+        """
 
 
 class Tx(Protocol):
@@ -150,12 +154,16 @@ class OpenBlob(Protocol):
     """What a reader holds of a blob: stays readable though the blob is released meanwhile, until closed.
 
     Attributes:
-        data: the bytes asked for, when they are small or live in the store; else None, and `fd`/`offset`/`length`
-            say where in a file they are. It is opened when `fd` is first asked for.
+        data: the bytes asked for, when they are small or live in the store; else None: then they are in a file.
+        length: how many bytes there are.
+        fd, offset: where they are in the file, unless it is `sealed`. It is opened when `fd` is first asked for.
     """
 
     @property
     def data(self) -> bytes | None: ...
+
+    @property
+    def sealed(self) -> bool: ...
 
     @property
     def fd(self) -> int: ...
@@ -165,6 +173,13 @@ class OpenBlob(Protocol):
 
     @property
     def length(self) -> int: ...
+
+    def read_at(self, position: int, most: int) -> bytes:
+        """At least one of the (plain) bytes from a position less than `length` on, `most` at most.
+
+        Raises:
+            BlobDamaged: see Blobs.read.
+        """
 
     def close(self) -> None: ...
 
@@ -184,8 +199,8 @@ class Store(Protocol):
     def on_commit(self, listener: Callable[[frozenset[str]], None]) -> None:
         """`listener(topics)` is called after a commit with the topics notified and published in it (deliver thread)."""
 
-    def stage(self) -> "Stage":
-        """Begins receiving a body."""
+    def stage(self, seal: bytes = b"") -> "Stage":
+        """Begins receiving a body, to be sealed under this data key if one is given."""
 
     def open_blob(self, tx: Tx, segment: Segment) -> OpenBlob:
         """Opens a part of a blob inside the snapshot that found it."""

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pilvi.core import digests
 from pilvi.core.effects import Staged, StagePlan
 from pilvi.core.errors import CloudError
-from pilvi.gateway import bodies, digests
+from pilvi.gateway import bodies
 from pilvi.gateway.bodies import Receiver, receiver_for
 from pilvi.wire.http import Request
 from pilvi.wire.sigv4 import Signed
