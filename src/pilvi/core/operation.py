@@ -16,6 +16,8 @@ import msgspec
 from pilvi.core.caller import Caller, Check, Credential, Uses
 from pilvi.core.context import Context
 from pilvi.core.effects import Invoke, Restage, StagePlan
+from pilvi.core.inspection import Inspector
+from pilvi.core.origins import Sharing
 
 if TYPE_CHECKING:
     from pilvi.state.store import OutboxEntry, Record, Tx
@@ -129,6 +131,9 @@ class Service(msgspec.Struct, frozen=True):
         name: botocore's service name.
         prefix: of its IAM actions.
         principal: its service principal.
+        doors: operations that AWS's model does not tell of (websites, HTML forms), by names of our own; the route knows
+            them, and codecs of their own read and answer them.
+        sharing: which pages of other origins may see what; None: all of them.
     """
 
     name: str
@@ -138,6 +143,9 @@ class Service(msgspec.Struct, frozen=True):
     principal: str
     deliveries: tuple[Delivery, ...] = ()
     directory: Directory | None = None
+    inspectors: tuple[Inspector[Any], ...] = ()
+    doors: Mapping[str, Operation] = {}
+    sharing: Sharing | None = None
 
 
 def service(
@@ -148,22 +156,32 @@ def service(
     prefix: str = "",
     deliveries: Iterable[Delivery] = (),
     directory: Directory | None = None,
+    inspectors: Iterable[Inspector[Any]] = (),
+    doors: Iterable[ModuleType] = (),
+    sharing: Sharing | None = None,
 ) -> Service:
-    """Gathers the marked functions of `modules`."""
+    """Gathers the marked functions of `modules`, and of `doors`."""
+    return Service(
+        name=name,
+        operations=_marked(name, modules),
+        records=tuple(records),
+        prefix=prefix or name,
+        principal=f"{prefix or name}.amazonaws.com",
+        deliveries=tuple(deliveries),
+        directory=directory,
+        inspectors=tuple(inspectors),
+        doors=_marked(name, doors),
+        sharing=sharing,
+    )
+
+
+def _marked(service_name: str, modules: Iterable[ModuleType]) -> dict[str, Operation]:
     found: dict[str, Operation] = {}
     for module in modules:
         for value in vars(module).values():
             marked = getattr(value, "__operation__", None)
             if isinstance(marked, Operation) and value.__module__ == module.__name__:
                 if marked.name in found:
-                    raise TypeError(f"{name}: {marked.name} is implemented twice")
+                    raise TypeError(f"{service_name}: {marked.name} is implemented twice")
                 found[marked.name] = marked
-    return Service(
-        name=name,
-        operations=found,
-        records=tuple(records),
-        prefix=prefix or name,
-        principal=f"{prefix or name}.amazonaws.com",
-        deliveries=tuple(deliveries),
-        directory=directory,
-    )
+    return found

@@ -4,7 +4,7 @@ A record is a frozen struct. Its key and index fields are real SQL columns, the 
 scans are ordered, `sqlite3 data.db` is readable, and every backend passes one suite (tests/state).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -40,6 +40,10 @@ class Record(msgspec.Struct, frozen=True):
     """Base of everything stored. A subclass sets `spec`; key and index fields are str, int or bytes (never None)."""
 
     spec: ClassVar[TableSpec]
+
+    def blobs(self) -> Iterable[int]:
+        """The references to blobs that it holds, each once for every time it was counted (`pilvi check` counts again)."""
+        return ()
 
 
 R = TypeVar("R", bound=Record)

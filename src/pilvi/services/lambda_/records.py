@@ -46,6 +46,9 @@ class Function(Record, frozen=True):
     last_version: int = 0
     tags: dict[str, str] = msgspec.field(default_factory=dict)
 
+    def blobs(self) -> tuple[int, ...]:
+        return (self.latest.code,)
+
 
 class Version(Record, frozen=True):
     """A published version: it never changes, but for its permissions."""
@@ -57,6 +60,9 @@ class Version(Record, frozen=True):
     name: str
     number: int
     configuration: Configuration
+
+    def blobs(self) -> tuple[int, ...]:
+        return (self.configuration.code,)
 
 
 class Alias(Record, frozen=True):

@@ -5,7 +5,7 @@ key is one `StoredObject` row, found by its primary key. Versions that are no lo
 they are the latest, are rows of `OlderVersion`, so that neither reading nor listing ever walks over them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 import msgspec
@@ -198,6 +198,9 @@ class StoredObject(Record, frozen=True, omit_defaults=True):
     seal: Seal | None = None
     replication: str = ""
 
+    def blobs(self) -> tuple[int, ...]:
+        return (self.blob,) if self.blob and not self.layout else ()
+
 
 class OlderVersion(Record, frozen=True):
     """A version that is not (or not any more) the current state of its key, or a delete marker.
@@ -217,6 +220,9 @@ class OlderVersion(Record, frozen=True):
     version: str
     superseded_ms: int
     state: StoredObject
+
+    def blobs(self) -> tuple[int, ...]:
+        return self.state.blobs()
 
 
 Run = tuple[int, int, int]
@@ -241,6 +247,9 @@ class Layout(Record, frozen=True):
     id: int
     upload: str
     pieces: tuple[Piece, ...]
+
+    def blobs(self) -> Iterable[int]:
+        return (blob for piece in self.pieces for blob, _, _ in piece.runs)
 
 
 class Upload(Record, frozen=True, omit_defaults=True):
@@ -285,6 +294,9 @@ class UploadedPart(Record, frozen=True):
     checksum: str
     runs: tuple[Run, ...]
     modified_ms: int
+
+    def blobs(self) -> Iterable[int]:
+        return (blob for blob, _, _ in self.runs)
 
 
 RECORDS = (Bucket, BucketTags, BucketNotifications, StoredObject, OlderVersion, Layout, Upload, UploadedPart)
