@@ -17,19 +17,32 @@ from pilvi.services.s3 import (
     tagging,
     unset,
     uploads,
+    versioning,
     versions,
 )
+from pilvi.services.s3.accesslogs import configuration as accesslogs
+from pilvi.services.s3.accesslogs.records import RECORDS as LOG_RECORDS
+from pilvi.services.s3.cors import configuration as cors
+from pilvi.services.s3.cors.records import BucketSharing
+from pilvi.services.s3.cors.sharing import BucketsShare
+from pilvi.services.s3.encryption import configuration as encryption
+from pilvi.services.s3.lifecycle import configuration as lifecycle
+from pilvi.services.s3.lifecycle.records import Lifecycle
 from pilvi.services.s3.records import RECORDS
 
 SERVICE = service(
     "s3",
     [
+        accesslogs,
         buckets,
         complete,
         copy,
+        cors,
         delete,
+        encryption,
         get,
         inspect,
+        lifecycle,
         listing,
         notifications,
         owners,
@@ -39,7 +52,9 @@ SERVICE = service(
         tagging,
         unset,
         uploads,
+        versioning,
         versions,
     ],
-    RECORDS,
+    [*RECORDS, *LOG_RECORDS, BucketSharing, Lifecycle],
+    sharing=BucketsShare(),
 )

@@ -41,13 +41,11 @@ _CLASSES = frozenset(
     {"STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR"}
 )
 _UNBUILT_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
-# Accepting one of these would promise what does not happen: encryption, locks, grants, appending.
+# Accepting one of these would promise what does not happen: events on holds, appending.
 UNBUILT = frozenset(
     {
-        "BucketKeyEnabled", "ObjectLockEventHold", "ObjectLockEventHoldDurationDays", "ObjectLockEventHoldDurationYears",
-        "ObjectLockLegalHoldStatus", "ObjectLockMode", "ObjectLockRetainUntilDate", "SSECustomerAlgorithm",
-        "SSECustomerKey", "SSECustomerKeyMD5", "SSEKMSEncryptionContext", "SSEKMSKeyId", "ServerSideEncryption",
-        "WriteOffsetBytes",
+        "ObjectLockEventHold", "ObjectLockEventHoldDurationDays", "ObjectLockEventHoldDurationYears",
+        "ObjectLockLegalHoldStatus", "ObjectLockMode", "ObjectLockRetainUntilDate", "WriteOffsetBytes",
     }
 )  # fmt: skip
 _GRANTS = frozenset({"GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP"})

@@ -11,6 +11,8 @@ from pilvi.core.operation import operation
 from pilvi.services.s3 import checksums
 from pilvi.services.s3.access import Conditions, find_bucket, object_check
 from pilvi.services.s3.conditions import check_write
+from pilvi.services.s3.encryption import seals
+from pilvi.services.s3.encryption.wishes import CUSTOMER
 from pilvi.services.s3.errors import (
     EntityTooSmall,
     InvalidPart,
@@ -21,7 +23,7 @@ from pilvi.services.s3.errors import (
 )
 from pilvi.services.s3.names import check_key
 from pilvi.services.s3.notify import notify
-from pilvi.services.s3.objects import replace
+from pilvi.services.s3.objects import replace, shown_version
 from pilvi.services.s3.parts import PARTS_MAX
 from pilvi.services.s3.records import Bucket, Layout, Piece, StoredObject, Upload, UploadedPart
 from pilvi.services.s3.types import CompletedPart, CompleteMultipartUploadOutput, CompleteMultipartUploadRequest
@@ -53,11 +55,13 @@ def complete_multipart_upload(ctx: Context, req: CompleteMultipartUploadRequest)
         if present is not None and _made_by(ctx, present, req["UploadId"]):
             return _answer(ctx, bucket, present)  # the answer was lost on its way; it is given again
         raise
+    if not CUSTOMER.isdisjoint(req):
+        seals.customer(req, upload.seal)
     check_write(req, present, req["Key"])
     parts = _chosen_parts(ctx, upload, named)
     made = _object(ctx, upload, parts)
     _check_promises(req, upload, made)
-    replace(ctx, present, made)
+    made = replace(ctx, bucket, present, made)
     forget_upload(ctx, upload, kept={part.number for part in parts})
     if bucket.notifies:
         notify(ctx, bucket, "ObjectCreated:CompleteMultipartUpload", made)
@@ -134,6 +138,7 @@ def _object(ctx: Context, upload: Upload, parts: list[UploadedPart]) -> StoredOb
         metadata=upload.metadata,
         tags=upload.tags,
         storage_class=upload.storage_class,
+        seal=upload.seal,
     )
 
 
@@ -172,10 +177,14 @@ def _check_promises(req: CompleteMultipartUploadRequest, upload: Upload, made: S
 
 
 def _answer(ctx: Context, bucket: Bucket, made: StoredObject) -> CompleteMultipartUploadOutput:
-    return {
+    result: CompleteMultipartUploadOutput = {
         "Location": f"{ctx.request.endpoint}/{bucket.name}/{quote(made.key)}",
         "Bucket": bucket.name,
         "Key": made.key,
         "ETag": f'"{made.etag}"',
         **checksums.shown(made.checksum_kind, made.checksum, composite=made.composite),  # type: ignore[typeddict-item]
     }
+    if bucket.versioning:
+        result["VersionId"] = shown_version(made)
+    result |= seals.shown(made.seal)  # type: ignore[typeddict-item]
+    return result

@@ -1,37 +1,31 @@
 """CopyObject. The copy shares its source's bytes: however large, it costs a row."""
 
-import hashlib
-
 import msgspec
 
 from pilvi.core.caller import Check
 from pilvi.core.context import Context
-from pilvi.core.errors import NotBuilt
+from pilvi.core.effects import Restage
 from pilvi.core.operation import operation
 from pilvi.services.s3 import checksums
 from pilvi.services.s3.access import find_bucket, object_check, refuse
 from pilvi.services.s3.attributes import Attributes, attributes
 from pilvi.services.s3.conditions import check_write, when
+from pilvi.services.s3.encryption import seals
+from pilvi.services.s3.encryption.wishes import TELLING, Wish, wished
 from pilvi.services.s3.errors import InvalidRequest, invalid_argument
 from pilvi.services.s3.notify import notify
-from pilvi.services.s3.objects import replace
+from pilvi.services.s3.objects import replace, shown_version
 from pilvi.services.s3.put import write_checks
-from pilvi.services.s3.records import Layout, Piece, StoredObject
-from pilvi.services.s3.source import find_source, named_source, pieces_of, read, share, source_bucket, source_check
+from pilvi.services.s3.records import Bucket, Layout, StoredObject
+from pilvi.services.s3.reread import reread
+from pilvi.services.s3.source import find_source, named_source, pieces_of, share, source_bucket, source_check
 from pilvi.services.s3.types import CopyObjectOutput, CopyObjectRequest, CopyObjectResult
 
 COPY_BYTES_MAX = 5 * 1024**3
-REHASH_BYTES_MAX = 32 * 1024**2
-"""Up to this size a copy's bytes are read once more when its digests are not known; that happens on the writer."""
+REREAD_BYTES_MAX = 32 * 1024**2
+"""Up to this size a copy of an object in parts is read once more to become one piece."""
 
-UNBUILT_SOURCES = frozenset(
-    {
-        "AnnotationDirective",
-        "CopySourceSSECustomerAlgorithm",
-        "CopySourceSSECustomerKey",
-        "CopySourceSSECustomerKeyMD5",
-    }
-)
+UNBUILT_DIRECTIVES = frozenset({"AnnotationDirective"})
 _ITSELF = (
     "This copy request is illegal because it is trying to copy an object to itself without changing the object's "
     "metadata, storage class, website redirect location or encryption attributes."
@@ -53,9 +47,9 @@ def _check(ctx: Context, req: CopyObjectRequest) -> list[Check]:
 
 
 @operation("CopyObject", check=_check, open=True)
-def copy_object(ctx: Context, req: CopyObjectRequest) -> CopyObjectOutput:
+def copy_object(ctx: Context, req: CopyObjectRequest) -> CopyObjectOutput | Restage:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html"""
-    refuse(req, UNBUILT_SOURCES)
+    refuse(req, UNBUILT_DIRECTIVES)
     bucket, key = find_bucket(ctx, req), req["Key"]
     source = find_source(ctx, req)
     given = _attributes(req, source)
@@ -67,19 +61,25 @@ def copy_object(ctx: Context, req: CopyObjectRequest) -> CopyObjectOutput:
         )
     present = ctx.tx[StoredObject].get(bucket.id, key)
     check_write(req, present, key)
-    digested = _digested(ctx, req, source)
+    kind, wish = _kind(req, source), wished(req, bucket)
+    if _can_share(source, kind, wish):
+        seals.customer(req, source.seal, "CopySource")
+        copied: StoredObject | Restage = msgspec.structs.replace(source, layout=_shared(ctx, source))
+    else:
+        copied = _reread(ctx, req, bucket, source, kind, wish)
+    if isinstance(copied, Restage):
+        return copied
     made = msgspec.structs.replace(
-        digested,
+        copied,
         bucket=bucket.id,
         key=key,
         modified_ms=ctx.now_ms,
-        layout=_shared(ctx, source, digested.checksum_kind),
         headers=given.headers,
         metadata=given.metadata,
         tags=given.tags,
         storage_class=given.storage_class,
     )
-    replace(ctx, present, made)
+    made = replace(ctx, bucket, present, made)
     if bucket.notifies:
         notify(ctx, bucket, "ObjectCreated:Copy", made)
     return {"CopyObjectResult": _result(made)}
@@ -109,42 +109,69 @@ def _replaces(req: CopyObjectRequest, directive: str) -> bool:
 
 def _changes(req: CopyObjectRequest) -> bool:
     """Whether copying an object onto itself has an effect."""
-    return _replaces(req, "MetadataDirective") or "StorageClass" in req or "WebsiteRedirectLocation" in req
+    return (
+        _replaces(req, "MetadataDirective")
+        or "StorageClass" in req
+        or "WebsiteRedirectLocation" in req
+        or not TELLING.isdisjoint(req)
+    )
 
 
-def _shared(ctx: Context, source: StoredObject, kind: str) -> int:
+def _shared(ctx: Context, source: StoredObject) -> int:
     """One reference more to each of the source's blobs; the id of the copy's own layout, 0 when it needs none."""
     pieces = pieces_of(ctx, source)
     for piece in pieces:
         share(ctx, piece.runs)
     if not source.layout:
         return 0
-    if kind != source.checksum_kind:
-        pieces = tuple(Piece(piece.number, piece.size, piece.etag, "", piece.runs) for piece in pieces)
     layout = Layout(ctx.tx.next_id("s3_layout"), "", pieces)
     ctx.tx[Layout].put(layout)
     return layout.id
 
 
-def _digested(ctx: Context, req: CopyObjectRequest, source: StoredObject) -> StoredObject:
-    """The source with the digests that its copy has: those of one piece, and the checksum that is asked for."""
-    kind = source.checksum_kind
-    if "ChecksumAlgorithm" in req:
-        kind = checksums.algorithm(req["ChecksumAlgorithm"], "x-amz-checksum-algorithm")
-    if kind == source.checksum_kind and not source.parts:
-        return source
-    if source.size > REHASH_BYTES_MAX:
-        if kind != source.checksum_kind:
-            raise NotBuilt(f"Another checksum for a copy of more than {REHASH_BYTES_MAX} bytes is not built.")
-        return source
-    data = b"".join(read(ctx, piece.runs) for piece in pieces_of(ctx, source))
+def _reread(
+    ctx: Context, req: CopyObjectRequest, bucket: Bucket, source: StoredObject, kind: str, wish: Wish
+) -> StoredObject | Restage:
+    """The source as one piece of its own, with digests and a seal of its own."""
+    source_of = source_bucket(ctx, req, named_source(req)[0])
+    opened_by = seals.data_key(ctx, source_of, source.key, source.seal, req, prefix="CopySource")
+    sealing = None if ctx.restaged else seals.begin(ctx, bucket, req["Key"], wish)
+    runs = [run for piece in pieces_of(ctx, source) for run in piece.runs if run[2]]
+    staged = reread(ctx, runs, opened_by, frozenset({"md5", kind}), sealing)
+    if isinstance(staged, Restage):
+        return staged
+    seal = staged.carry.seal
     return msgspec.structs.replace(
         source,
+        blob=ctx.tx.blobs.publish(staged),
+        layout=0,
         parts=0,
-        etag=hashlib.md5(data, usedforsecurity=False).hexdigest(),
-        checksum=checksums.compute(kind, data),
+        etag=seals.etag(ctx, seal, staged.digests["md5"]),
+        checksum=checksums.encode(staged.digests[kind]),
         checksum_kind=kind,
         composite=False,
+        seal=seal,
+    )
+
+
+def _kind(req: CopyObjectRequest, source: StoredObject) -> str:
+    """The checksum that the copy will have."""
+    if "ChecksumAlgorithm" in req:
+        return checksums.algorithm(req["ChecksumAlgorithm"], "x-amz-checksum-algorithm")
+    return source.checksum_kind
+
+
+def _can_share(source: StoredObject, kind: str, wish: Wish) -> bool:
+    """Whether the copy can refer to its source's bytes as they are.
+
+    An object that was uploaded in parts becomes one piece where that costs little; a large one stays as it is.
+    """
+    seal = source.seal.kind if source.seal else ""
+    return (
+        seal == wish.kind
+        and seal in ("", "s3")
+        and kind == source.checksum_kind
+        and (not source.parts or source.size > REREAD_BYTES_MAX)
     )
 
 

@@ -85,6 +85,11 @@ class InvalidDigest(S3Error):
     text = "The Content-MD5 you specified was invalid."
 
 
+class InvalidEncryptionAlgorithmError(S3Error):
+    code = "InvalidEncryptionAlgorithmError"
+    text = "The Encryption request you specified is not valid. The valid value is AES256."
+
+
 class InvalidLocationConstraint(S3Error):
     code = "InvalidLocationConstraint"
     text = "The specified location-constraint is not valid"
@@ -188,6 +193,12 @@ class NoSuchTagSet(S3Error):
     text = "The TagSet does not exist"
 
 
+class NoSuchVersion(S3Error):
+    code = "NoSuchVersion"
+    status = 404
+    text = "The specified version does not exist."
+
+
 class NoSuchUpload(S3Error):
     code = "NoSuchUpload"
     status = 404
@@ -216,6 +227,12 @@ class PreconditionFailed(S3Error):
     code = "PreconditionFailed"
     status = 412
     text = "At least one of the pre-conditions you specified did not hold"
+
+
+class ServerSideEncryptionConfigurationNotFoundError(S3Error):
+    code = "ServerSideEncryptionConfigurationNotFoundError"
+    status = 404
+    text = "The server side encryption configuration was not found"
 
 
 class TooManyBuckets(S3Error):

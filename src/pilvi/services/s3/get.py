@@ -6,15 +6,17 @@ from pilvi.core.context import Context
 from pilvi.core.effects import Body, Segment
 from pilvi.core.operation import operation
 from pilvi.services.s3 import attributes, checksums
-from pilvi.services.s3.access import Params, existing_object, find_bucket, on_object, refuse
+from pilvi.services.s3.access import Params, existing_object, find_bucket, on_object
 from pilvi.services.s3.conditions import check_read, when
+from pilvi.services.s3.encryption import seals
+from pilvi.services.s3.encryption.seals import customer, data_key
+from pilvi.services.s3.encryption.wishes import CUSTOMER
 from pilvi.services.s3.errors import InvalidRequest
+from pilvi.services.s3.objects import shown_version
 from pilvi.services.s3.ranges import Span, content_range, cut, no_part, parse_range, part_span
 from pilvi.services.s3.records import StoredObject
 from pilvi.services.s3.source import pieces_of
 from pilvi.services.s3.types import GetObjectOutput, GetObjectRequest, HeadObjectOutput, HeadObjectRequest
-
-_UNBUILT = frozenset({"SSECustomerAlgorithm", "SSECustomerKey", "SSECustomerKeyMD5"})
 
 
 @operation("GetObject", reads=True, check=on_object("s3:GetObject"), open=True)
@@ -22,10 +24,11 @@ def get_object(ctx: Context, req: GetObjectRequest) -> GetObjectOutput:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html"""
     found, span, result = _describe(ctx, req)
     start, end = span
+    key = b"" if found.seal is None else data_key(ctx, find_bucket(ctx, req), found.key, found.seal, req)
     if found.layout:
-        result["Body"] = Body(tuple(Segment(*run) for run in cut(pieces_of(ctx, found), span)))
+        result["Body"] = Body(tuple(Segment(*run, key) for run in cut(pieces_of(ctx, found), span)))
     elif end > start:
-        result["Body"] = Body((Segment(found.blob, start, end - start),))
+        result["Body"] = Body((Segment(found.blob, start, end - start, key),))
     else:
         result["Body"] = b""
     return result  # type: ignore[return-value]
@@ -39,13 +42,17 @@ def head_object(ctx: Context, req: HeadObjectRequest) -> HeadObjectOutput:
 
 def _describe(ctx: Context, req: Params) -> tuple[StoredObject, Span, dict[str, Any]]:
     """The object, the bytes of it that are asked for, and the answer without them."""
-    refuse(req, _UNBUILT)
     bucket = find_bucket(ctx, req)
     found = existing_object(ctx, bucket, req)
     if ctx.caller.kind == "anonymous" and not attributes.OVERRIDES.isdisjoint(req):
         raise InvalidRequest("Request specific response headers cannot be used for anonymous GET requests.")
     check_read(req, found)
     result = attributes.shown(found, req)
+    if found.seal is not None or not CUSTOMER.isdisjoint(req):
+        customer(req, found.seal)
+        result |= seals.shown(found.seal)
+    if bucket.versioning:
+        result["VersionId"] = shown_version(found)
     result["AcceptRanges"] = "bytes"
     result["LastModified"] = when(found.modified_ms)
     result["ETag"] = f'"{found.etag}"'

@@ -6,9 +6,11 @@ from pilvi.core.operation import operation
 from pilvi.services.s3 import checksums
 from pilvi.services.s3.access import existing_object, find_bucket, object_check, of_version
 from pilvi.services.s3.conditions import when
+from pilvi.services.s3.encryption.seals import customer
 from pilvi.services.s3.errors import invalid_argument
 from pilvi.services.s3.listing import page_size
 from pilvi.services.s3.names import check_key
+from pilvi.services.s3.objects import shown_version
 from pilvi.services.s3.parts import PARTS_PAGE_MAX, part_marker
 from pilvi.services.s3.records import Piece, StoredObject
 from pilvi.services.s3.source import pieces_of
@@ -38,8 +40,12 @@ def get_object_attributes(ctx: Context, req: GetObjectAttributesRequest) -> GetO
     wanted = frozenset(asked)
     if not wanted or not wanted <= _KNOWN:
         raise invalid_argument("Invalid attribute name specified.", "x-amz-object-attributes", ",".join(asked))
-    found = existing_object(ctx, find_bucket(ctx, req), req)
+    bucket = find_bucket(ctx, req)
+    found = existing_object(ctx, bucket, req)
+    customer(req, found.seal)
     result: GetObjectAttributesOutput = {"LastModified": when(found.modified_ms)}
+    if bucket.versioning:
+        result["VersionId"] = shown_version(found)
     if "ETag" in wanted:
         result["ETag"] = found.etag
     if "Checksum" in wanted and found.checksum:

@@ -1,18 +1,16 @@
 """The parts of an upload: UploadPart, UploadPartCopy, ListParts."""
 
-import hashlib
 import re
 
 from pilvi.core.caller import Check
 from pilvi.core.context import Context
-from pilvi.core.effects import StagePlan
-from pilvi.core.errors import NotBuilt
+from pilvi.core.effects import Restage, Staged, StagePlan
 from pilvi.core.operation import operation
 from pilvi.services.s3 import checksums
 from pilvi.services.s3.access import Params, find_bucket, object_check, on_object, refuse
 from pilvi.services.s3.attributes import UNBUILT
 from pilvi.services.s3.conditions import when
-from pilvi.services.s3.copy import REHASH_BYTES_MAX, UNBUILT_SOURCES
+from pilvi.services.s3.encryption import seals
 from pilvi.services.s3.errors import InvalidRange, InvalidRequest, invalid_argument
 from pilvi.services.s3.listing import page_size
 from pilvi.services.s3.names import check_key, owner_id
@@ -20,7 +18,8 @@ from pilvi.services.s3.objects import release_runs
 from pilvi.services.s3.put import check_size
 from pilvi.services.s3.ranges import Span, cut
 from pilvi.services.s3.records import Piece, Run, StoredObject, Upload, UploadedPart
-from pilvi.services.s3.source import find_source, pieces_of, read, share, source_check
+from pilvi.services.s3.reread import reread
+from pilvi.services.s3.source import find_source, named_source, pieces_of, share, source_bucket, source_check
 from pilvi.services.s3.types import (
     CopyPartResult,
     ListPartsOutput,
@@ -44,9 +43,10 @@ def _stages(ctx: Context, req: UploadPartRequest) -> StagePlan:
     refuse(req, UNBUILT)
     check_size(req, PART_BYTES_MAX)
     _check_number(req)
-    upload = find_upload(ctx, find_bucket(ctx, req), req)
-    promise = _promise(req, upload)
-    return StagePlan(checksums.digests(promise) | {upload.checksum_kind}, PART_BYTES_MAX)
+    bucket = find_bucket(ctx, req)
+    upload = find_upload(ctx, bucket, req)
+    wanted = checksums.digests(_promise(req, upload)) | {upload.checksum_kind}
+    return StagePlan(wanted, PART_BYTES_MAX, seal=seals.data_key(ctx, bucket, upload.key, upload.seal, req))
 
 
 @operation("UploadPart", check=on_object("s3:PutObject"), stages=_stages, open=True)
@@ -62,13 +62,13 @@ def upload_part(ctx: Context, req: UploadPartRequest) -> UploadPartOutput:
         upload=upload.id,
         number=req["PartNumber"],
         size=body.size,
-        etag=body.digests["md5"].hex(),
+        etag=seals.etag(ctx, upload.seal, body.digests["md5"]),
         checksum=checksum,
         runs=((ctx.tx.blobs.publish(body), 0, body.size),),
         modified_ms=ctx.now_ms,
     )
     _put(ctx, part)
-    return {"ETag": f'"{part.etag}"', checksums.MEMBERS[kind]: shown}  # type: ignore[misc]
+    return {"ETag": f'"{part.etag}"', checksums.MEMBERS[kind]: shown, **seals.shown(upload.seal)}  # type: ignore[misc]
 
 
 def _check_number(req: Params) -> None:
@@ -114,9 +114,8 @@ def _copy_check(ctx: Context, req: UploadPartCopyRequest) -> list[Check]:
 
 
 @operation("UploadPartCopy", check=_copy_check, open=True)
-def upload_part_copy(ctx: Context, req: UploadPartCopyRequest) -> UploadPartCopyOutput:
+def upload_part_copy(ctx: Context, req: UploadPartCopyRequest) -> UploadPartCopyOutput | Restage:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html"""
-    refuse(req, UNBUILT_SOURCES)
     _check_number(req)
     upload = find_upload(ctx, find_bucket(ctx, req), req)
     source = find_source(ctx, req)
@@ -125,8 +124,17 @@ def upload_part_copy(ctx: Context, req: UploadPartCopyRequest) -> UploadPartCopy
         raise InvalidRequest(f"The specified copy source is larger than the maximum allowable size: {PART_BYTES_MAX}")
     pieces = pieces_of(ctx, source)
     runs = cut(pieces, span)
-    etag, checksum = _digests(ctx, upload, source, pieces, span, runs)
-    share(ctx, runs)
+    known = _known_digests(source, upload.checksum_kind, pieces, span)
+    if known and source.seal is None and upload.seal is None:
+        etag, checksum = known
+        share(ctx, runs)
+    else:
+        staged = _reread(ctx, req, upload, source, runs)
+        if isinstance(staged, Restage):
+            return staged
+        etag = seals.etag(ctx, upload.seal, staged.digests["md5"])
+        checksum = checksums.encode(staged.digests[upload.checksum_kind])
+        runs = ((ctx.tx.blobs.publish(staged), 0, staged.size),)
     part = UploadedPart(upload.id, req["PartNumber"], span[1] - span[0], etag, checksum, runs, ctx.now_ms)
     _put(ctx, part)
     result: CopyPartResult = {"ETag": f'"{etag}"', "LastModified": when(ctx.now_ms)}
@@ -156,20 +164,29 @@ def _source_span(req: UploadPartCopyRequest, source: StoredObject) -> Span:
     return start, end
 
 
-def _digests(
-    ctx: Context, upload: Upload, source: StoredObject, pieces: tuple[Piece, ...], span: Span, runs: tuple[Run, ...]
-) -> tuple[str, str]:
-    """MD5 (hex) and checksum of a span: known ones where it is a whole object or part, else read once more."""
-    same_kind = source.checksum_kind == upload.checksum_kind
+def _known_digests(source: StoredObject, kind: str, pieces: tuple[Piece, ...], span: Span) -> tuple[str, str] | None:
+    """MD5 (hex) and checksum of a span where it is a whole object or part of it."""
     start = 0
     for piece in pieces:
-        if (start, start + piece.size) == span and same_kind and piece.checksum:
+        if (
+            (start, start + piece.size) == span
+            and source.checksum_kind == kind
+            and piece.checksum
+            and "-" not in piece.etag
+        ):
             return piece.etag, piece.checksum
         start += piece.size
-    if span[1] - span[0] > REHASH_BYTES_MAX:
-        raise NotBuilt(f"Copying a range of more than {REHASH_BYTES_MAX} bytes into a part is not built.")
-    data = read(ctx, runs)
-    return hashlib.md5(data, usedforsecurity=False).hexdigest(), checksums.compute(upload.checksum_kind, data)
+    return None
+
+
+def _reread(
+    ctx: Context, req: UploadPartCopyRequest, upload: Upload, source: StoredObject, runs: tuple[Run, ...]
+) -> Staged | Restage:
+    source_of = source_bucket(ctx, req, named_source(req)[0])
+    opened_by = seals.data_key(ctx, source_of, source.key, source.seal, req, prefix="CopySource")
+    key = seals.data_key(ctx, find_bucket(ctx, req), upload.key, upload.seal, req)
+    sealing = seals.Sealing(key, upload.seal) if upload.seal else None
+    return reread(ctx, runs, opened_by, frozenset({"md5", upload.checksum_kind}), sealing)
 
 
 # -- what is there already ---------------------------------------------------------------------------------------------

@@ -8,10 +8,12 @@ from pilvi.services.s3.access import Conditions, Params, find_bucket, object_che
 from pilvi.services.s3.attributes import attributes
 from pilvi.services.s3.checksums import declared, digests, shown, verified
 from pilvi.services.s3.conditions import check_write
+from pilvi.services.s3.encryption import seals
+from pilvi.services.s3.encryption.wishes import wished
 from pilvi.services.s3.errors import EntityTooLarge
 from pilvi.services.s3.names import check_key
 from pilvi.services.s3.notify import notify
-from pilvi.services.s3.objects import replace
+from pilvi.services.s3.objects import replace, shown_version
 from pilvi.services.s3.records import Bucket, StoredObject
 from pilvi.services.s3.tags import parse_header
 from pilvi.services.s3.types import PutObjectOutput, PutObjectRequest
@@ -21,6 +23,8 @@ _SHOWN_TO_POLICIES = {
     "ACL": "s3:x-amz-acl",
     "StorageClass": "s3:x-amz-storage-class",
     "ServerSideEncryption": "s3:x-amz-server-side-encryption",
+    "SSEKMSKeyId": "s3:x-amz-server-side-encryption-aws-kms-key-id",
+    "SSECustomerAlgorithm": "s3:x-amz-server-side-encryption-customer-algorithm",
     "IfMatch": "s3:if-match",
     "IfNoneMatch": "s3:if-none-match",
     "CopySource": "s3:x-amz-copy-source",
@@ -51,10 +55,10 @@ def _stages(ctx: Context, req: PutObjectRequest) -> StagePlan:
     """Refuses before the first byte what would be refused after the last."""
     attributes(req)
     check_size(req, PUT_BYTES_MAX)
+    bucket = find_bucket(ctx, req)
     if "IfNoneMatch" in req or "IfMatch" in req:
-        bucket = find_bucket(ctx, req)
         check_write(req, ctx.tx[StoredObject].get(bucket.id, req["Key"]), req["Key"])
-    return StagePlan(digests(declared(req)), PUT_BYTES_MAX)
+    return seals.plan(ctx, bucket, req["Key"], wished(req, bucket), digests(declared(req)), PUT_BYTES_MAX)
 
 
 def check_size(req: Params, most: int) -> None:
@@ -76,7 +80,7 @@ def put_object(ctx: Context, req: PutObjectRequest) -> PutObjectOutput:
         key=key,
         size=body.size,
         modified_ms=ctx.now_ms,
-        etag=body.digests["md5"].hex(),
+        etag=seals.etag(ctx, body.carry, body.digests["md5"]),
         blob=ctx.tx.blobs.publish(body),
         checksum=checksum,
         checksum_kind=kind,
@@ -84,8 +88,14 @@ def put_object(ctx: Context, req: PutObjectRequest) -> PutObjectOutput:
         metadata=given.metadata,
         tags=given.tags,
         storage_class=given.storage_class,
+        seal=body.carry,
     )
-    replace(ctx, present, made)
+    made = replace(ctx, bucket, present, made)
     if bucket.notifies:
         notify(ctx, bucket, "ObjectCreated:Put", made)
-    return {"ETag": f'"{made.etag}"', **shown(kind, checksum, composite=False)}  # type: ignore[typeddict-item]
+    result: PutObjectOutput = {"ETag": f'"{made.etag}"', **shown(kind, checksum, composite=False)}  # type: ignore[typeddict-item]
+    if bucket.versioning:
+        result["VersionId"] = shown_version(made)
+    if made.seal is not None:
+        result |= seals.answered(made.seal)  # type: ignore[typeddict-item]
+    return result

@@ -8,17 +8,20 @@ from pilvi.core.context import Context
 from pilvi.core.errors import AccessDenied, NotBuilt
 from pilvi.services.s3.access import (
     Params,
-    check_version,
+    existing_object,
     existing_tags,
-    missing,
     named_bucket,
+    named_version,
     object_check,
     of_version,
 )
+from pilvi.services.s3.accesslogs.watch import SOURCE, watch
 from pilvi.services.s3.conditions import check_source
-from pilvi.services.s3.errors import invalid_argument
+from pilvi.services.s3.errors import InvalidRequest, MethodNotAllowed, invalid_argument
 from pilvi.services.s3.names import check_key
 from pilvi.services.s3.records import Bucket, Layout, Piece, Run, StoredObject
+
+_MARKER = "The source of a copy request may not specifically refer to a delete marker by version id."
 
 
 def named_source(req: Params) -> tuple[str, str, str]:
@@ -47,31 +50,39 @@ def source_check(ctx: Context, req: Params) -> Check:
     name, key, version = named_source(req)
     bucket = source_bucket(ctx, req, name)
     check_key(key)
-    found = ctx.tx[StoredObject].get(bucket.id, key)
-    action = of_version("s3:GetObject") if version else "s3:GetObject"
-    return object_check(ctx, bucket, key, action, existing_tags(found) if found else None)
+    found = named_version(ctx, bucket, _as_request(key, version))
+    conditions = existing_tags(found) if found else {}
+    if not version:
+        return object_check(ctx, bucket, key, "s3:GetObject", conditions)
+    return object_check(ctx, bucket, key, of_version("s3:GetObject"), {**conditions, "s3:VersionId": version})
 
 
 def find_source(ctx: Context, req: Params) -> StoredObject:
     """The object that is copied.
 
     Raises:
-        NoSuchBucket, NoSuchKey, AccessDenied: there is none (that the caller may know of).
+        NoSuchBucket, NoSuchKey, NoSuchVersion, AccessDenied: there is none (that the caller may know of).
+        InvalidRequest: it is a delete marker.
         PreconditionFailed: it is not as the request wants it to be.
     """
     name, key, version = named_source(req)
     bucket = source_bucket(ctx, req, name)
-    if version:
-        check_version({"VersionId": version})
-    found = ctx.tx[StoredObject].get(bucket.id, key)
-    if found is None:
-        raise missing(ctx, bucket, key)
+    try:
+        found = existing_object(ctx, bucket, _as_request(key, version))
+    except MethodNotAllowed:
+        raise InvalidRequest(_MARKER) from None
     check_source(req, found)
     return found
 
 
+def _as_request(key: str, version: str) -> Params:
+    return {"Key": key, "VersionId": version} if version else {"Key": key}
+
+
 def source_bucket(ctx: Context, req: Params, name: str) -> Bucket:
     bucket = named_bucket(ctx, name)
+    if bucket.logs:
+        watch(ctx, bucket, SOURCE)
     if "ExpectedSourceBucketOwner" in req and req["ExpectedSourceBucketOwner"] != bucket.account:
         raise AccessDenied("Access Denied")
     return bucket
@@ -84,11 +95,6 @@ def pieces_of(ctx: Context, found: StoredObject) -> tuple[Piece, ...]:
     layout = ctx.tx[Layout].get(found.layout)
     assert layout is not None, "an object's layout lives as long as the object"
     return layout.pieces
-
-
-def read(ctx: Context, runs: tuple[Run, ...]) -> bytes:
-    """The bytes of runs, put together. Of bounded length: the caller sees to that."""
-    return b"".join(ctx.tx.blobs.read(blob, offset, length) for blob, offset, length in runs)
 
 
 def share(ctx: Context, runs: Iterable[Run]) -> None:

@@ -45,6 +45,15 @@ if TYPE_CHECKING:
         DataRedundancy: NotRequired[str]
         Type: NotRequired[str]
 
+    class BucketLifecycleConfiguration(TypedDict):
+        Rules: list[LifecycleRule]
+
+    class BucketLoggingStatus(TypedDict):
+        LoggingEnabled: NotRequired[LoggingEnabled]
+
+    class CORSConfiguration(TypedDict):
+        CORSRules: list[CORSRule]
+
     class CORSRule(TypedDict):
         ID: NotRequired[str]
         AllowedHeaders: NotRequired[list[str]]
@@ -314,6 +323,18 @@ if TYPE_CHECKING:
     class Delete(TypedDict):
         Objects: list[ObjectIdentifier]
         Quiet: NotRequired[bool]
+
+    class DeleteBucketCorsRequest(TypedDict):
+        Bucket: str
+        ExpectedBucketOwner: NotRequired[str]
+
+    class DeleteBucketEncryptionRequest(TypedDict):
+        Bucket: str
+        ExpectedBucketOwner: NotRequired[str]
+
+    class DeleteBucketLifecycleRequest(TypedDict):
+        Bucket: str
+        ExpectedBucketOwner: NotRequired[str]
 
     class DeleteBucketPolicyRequest(TypedDict):
         Bucket: str
@@ -1109,6 +1130,37 @@ if TYPE_CHECKING:
         GrantWriteACP: NotRequired[str]
         ExpectedBucketOwner: NotRequired[str]
 
+    class PutBucketCorsRequest(TypedDict):
+        Bucket: str
+        CORSConfiguration: CORSConfiguration
+        ContentMD5: NotRequired[str]
+        ChecksumAlgorithm: NotRequired[str]
+        ExpectedBucketOwner: NotRequired[str]
+
+    class PutBucketEncryptionRequest(TypedDict):
+        Bucket: str
+        ContentMD5: NotRequired[str]
+        ChecksumAlgorithm: NotRequired[str]
+        ServerSideEncryptionConfiguration: ServerSideEncryptionConfiguration
+        ExpectedBucketOwner: NotRequired[str]
+
+    class PutBucketLifecycleConfigurationOutput(TypedDict):
+        TransitionDefaultMinimumObjectSize: NotRequired[str]
+
+    class PutBucketLifecycleConfigurationRequest(TypedDict):
+        Bucket: str
+        ChecksumAlgorithm: NotRequired[str]
+        LifecycleConfiguration: NotRequired[BucketLifecycleConfiguration]
+        ExpectedBucketOwner: NotRequired[str]
+        TransitionDefaultMinimumObjectSize: NotRequired[str]
+
+    class PutBucketLoggingRequest(TypedDict):
+        Bucket: str
+        BucketLoggingStatus: BucketLoggingStatus
+        ContentMD5: NotRequired[str]
+        ChecksumAlgorithm: NotRequired[str]
+        ExpectedBucketOwner: NotRequired[str]
+
     class PutBucketNotificationConfigurationRequest(TypedDict):
         Bucket: str
         NotificationConfiguration: NotificationConfiguration
@@ -1135,6 +1187,14 @@ if TYPE_CHECKING:
         ContentMD5: NotRequired[str]
         ChecksumAlgorithm: NotRequired[str]
         Tagging: Tagging
+        ExpectedBucketOwner: NotRequired[str]
+
+    class PutBucketVersioningRequest(TypedDict):
+        Bucket: str
+        ContentMD5: NotRequired[str]
+        ChecksumAlgorithm: NotRequired[str]
+        MFA: NotRequired[str]
+        VersioningConfiguration: VersioningConfiguration
         ExpectedBucketOwner: NotRequired[str]
 
     class PutObjectAclOutput(TypedDict):
@@ -1437,6 +1497,10 @@ if TYPE_CHECKING:
         SSECustomerKeyMD5: NotRequired[str]
         RequestPayer: NotRequired[str]
         ExpectedBucketOwner: NotRequired[str]
+
+    class VersioningConfiguration(TypedDict):
+        MFADelete: NotRequired[str]
+        Status: NotRequired[str]
 
 else:
 

@@ -9,6 +9,8 @@ from pilvi.services.s3 import checksums
 from pilvi.services.s3.access import Params, bucket_check, find_bucket, on_object, refuse
 from pilvi.services.s3.attributes import attributes
 from pilvi.services.s3.conditions import when
+from pilvi.services.s3.encryption import seals
+from pilvi.services.s3.encryption.wishes import wished
 from pilvi.services.s3.errors import InvalidRequest, NoSuchUpload
 from pilvi.services.s3.listing import check_texts, common_prefixes, encoded, page_size
 from pilvi.services.s3.names import owner_id
@@ -44,6 +46,7 @@ def create_multipart_upload(ctx: Context, req: CreateMultipartUploadRequest) -> 
     bucket, key = find_bucket(ctx, req), req["Key"]
     kind, composite = _chosen_checksum(req)
     given = attributes(req)
+    sealing = seals.begin(ctx, bucket, key, wished(req, bucket))
     upload = Upload(
         bucket=bucket.id,
         key=key,
@@ -57,9 +60,11 @@ def create_multipart_upload(ctx: Context, req: CreateMultipartUploadRequest) -> 
         metadata=given.metadata,
         tags=given.tags,
         storage_class=given.storage_class,
+        seal=sealing.seal if sealing else None,
     )
     ctx.tx[Upload].put(upload)
     result: CreateMultipartUploadOutput = {"Bucket": bucket.name, "Key": key, "UploadId": upload.id}
+    result |= seals.answered(upload.seal)  # type: ignore[typeddict-item]
     if kind:
         result["ChecksumAlgorithm"] = checksums.NAMES[kind]
         result["ChecksumType"] = checksums.type_name(composite=composite)
