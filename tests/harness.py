@@ -53,6 +53,8 @@ class HarnessCloud:
 
     def __init__(self) -> None:
         self.denied: set[str] = set()
+        self.settings: dict[str, str] = {}
+        self.accounts = {ACCOUNT}
         self.known_runtimes = frozenset({"python3.11", "python3.12", "python3.13"})
 
     def call(self, ctx: Context, service: str, operation: str, request: dict[str, Any], caller: Caller | None) -> Any:
@@ -79,8 +81,14 @@ class HarnessCloud:
     def suppose(self, ctx: Context, supposition: Any) -> Any:
         raise NotImplementedError("this harness decides nothing")
 
+    def setting(self, name: str) -> str:
+        return self.settings.get(name, "")
+
     def secret(self, purpose: str) -> bytes:
         return sealing.derive(b"the harness's master key", purpose)
+
+    def has_account(self, ctx: Context, account: str) -> bool:
+        return account in self.accounts
 
     def runtimes(self) -> frozenset[str]:
         return self.known_runtimes

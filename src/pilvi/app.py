@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import uvloop
@@ -24,6 +25,7 @@ from pilvi.core.clock import RandomIds, SystemClock
 from pilvi.core.context import Context, RequestInfo
 from pilvi.core.effects import FunctionSpec
 from pilvi.core.operation import Directory, Service
+from pilvi.core.watched import Answered
 from pilvi.events.worker import Counters, Worker
 from pilvi.gateway import internal
 from pilvi.gateway.cloud import LocalCloud
@@ -38,6 +40,8 @@ from pilvi.services.iam import seed
 from pilvi.services.iam.records import ROOT
 from pilvi.services.iam.records import AccessKey as StoredKey
 from pilvi.services.lambda_ import hints, logsink, role
+from pilvi.services.s3.accesslogs import deliver as accesslogs
+from pilvi.services.s3.accesslogs.gather import Batch, Gatherer
 from pilvi.state.errors import FolderInUse, NewerData, UnusableData
 from pilvi.state.sqlite import SqliteStore, tell
 from pilvi.state.store import Record, Tx
@@ -114,8 +118,11 @@ class Cloud:
             idle_seconds=config.function_idle_seconds,
             concurrency=config.function_concurrency,
         )
-        self.cloud = LocalCloud(self.services, self.identity, self.runtime.runtimes, master_key)
+        settings = {"s3_new_buckets": config.s3_new_buckets}
+        self.cloud = LocalCloud(self.services, self.identity, self.runtime.runtimes, master_key, settings)
         self.waits = Waits(loop)
+        self.access_logs = Gatherer()
+        self._access_log_timer: asyncio.TimerHandle | None = None
         self.observer = Observer(config.data / "access.log")
         self.server = Server(self._gateway(), msgspec.structs.replace(DEFAULT, connections=config.connections_max))
         deliveries = [delivery for service in self.services.values() for delivery in service.deliveries]
@@ -155,6 +162,7 @@ class Cloud:
             perform_at_once=self.runtime.invoke_at_once,
             waits=self.waits,
             internal=internal.answer,
+            watcher=self._watched,
         )
 
     # -- life --------------------------------------------------------------------------------------------------------
@@ -165,6 +173,7 @@ class Cloud:
         await self.runtime.start()
         self.worker.start()
         self.loop.call_later(USES_SECONDS, self._write_uses)
+        self._time_access_logs()
         self.loop.call_soon(self._warm_known)
         _settle_memory()
         return Ready(self.endpoint, key, created, self.runtime.layers(), sorted(self.runtime.runtimes()))
@@ -176,6 +185,7 @@ class Cloud:
             await self.worker.stop(self.config.drain_seconds)
         await self.runtime.stop()
         self._write_lines()
+        self._write_access_logs()
         self._write_uses()
         self.observer.close()
         self.store.close()
@@ -281,6 +291,31 @@ class Cloud:
             self.store.submit(lambda tx: self.identity.write_uses(tx, uses), _report_uses)
         self.loop.call_later(USES_SECONDS, self._write_uses)
 
+    def _watched(self, seen: Answered, watched: Mapping[Any, Any]) -> None:
+        """A request was answered whose bucket keeps a log."""
+        self.access_logs.add(seen, watched)
+        if self.access_logs.full:
+            self._write_access_logs()
+
+    def _time_access_logs(self) -> None:
+        self._access_log_timer = self.loop.call_later(self.config.access_log_seconds, self._access_logs_due)
+
+    def _access_logs_due(self) -> None:
+        self._write_access_logs()
+        self._time_access_logs()
+
+    def _write_access_logs(self) -> None:
+        """Each batch is an attempt of its own: the writer has others to serve in between."""
+        for batch in self.access_logs.take():
+            self.store.submit(partial(self._access_log_attempt, [batch]), _report_access_log)
+        with self.store.read() as tx:
+            waiting = accesslogs.waiting(self.context(tx))
+        if waiting:
+            self.store.submit(partial(self._access_log_attempt, []), _report_access_log)
+
+    def _access_log_attempt(self, batches: list[Batch], tx: Tx) -> list[str]:
+        return accesslogs.deliver(self.context(tx), batches)
+
     def _log_attempt(self, gathered: list[tuple[FunctionSpec, str, list[tuple[int, str]]]], tx: Tx) -> None:
         ctx = self.context(tx)
         streams: dict[tuple[str, str], tuple[FunctionSpec, list[tuple[int, str]]]] = {}
@@ -304,6 +339,13 @@ def _report(_: object, error: BaseException | None) -> None:
 def _report_uses(_: object, error: BaseException | None) -> None:
     if error is not None:
         log.error("when keys were last used could not be kept", exc_info=error)
+
+
+def _report_access_log(dropped: list[str] | None, error: BaseException | None) -> None:
+    if error is not None:
+        log.error("lines of access logs were lost", exc_info=error)
+    for problem in dropped or ():
+        log.warning("lines of an access log were dropped: %s", problem)
 
 
 def _open_store(

@@ -78,6 +78,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     drain_seconds: int = 30
     function_idle_seconds: int = 600
     function_concurrency: int = 1_000
+    access_log_seconds: int = 300
+    s3_new_buckets: str = "private"
 
 
 class Option(msgspec.Struct, frozen=True):
@@ -211,6 +213,21 @@ OPTIONS: tuple[Option, ...] = (
         "Function invocations that run at once, over all functions; more are throttled.",
         _whole(1, 100_000),
         "1000",
+    ),
+    Option(
+        "access_log_seconds",
+        "N",
+        "How often the access logs of S3 buckets are written to the buckets that they go to.",
+        _whole(1, 86_400),
+        "300",
+    ),
+    Option(
+        "s3_new_buckets",
+        "DEFAULTS",
+        "Buckets that say nothing else: private (no ACLs, the public kept out, as AWS makes them since April 2023), or "
+        "classic (ACLs, whoever writes an object owns it, nothing blocked, as before).",
+        _text("private|classic", "private or classic"),
+        "private",
     ),
 )
 

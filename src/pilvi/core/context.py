@@ -54,6 +54,12 @@ class Cloud(Protocol):
     def secret(self, purpose: str) -> bytes:
         """32 bytes for one purpose, the same for as long as the cloud lives, derived from its master key."""
 
+    def setting(self, name: str) -> str:
+        """What the cloud's owner chose for a service (config.OPTIONS); "" where nothing was chosen."""
+
+    def has_account(self, ctx: "Context", account: str) -> bool:
+        """Whether anybody exists in an account."""
+
     def runtimes(self) -> frozenset[str]:
         """Function runtimes whose interpreter is on this machine."""
 

@@ -21,11 +21,13 @@ class LocalCloud:
         identity: Identity,
         runtimes: Callable[[], frozenset[str]],
         master_key: bytes,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         self._services = services
         self._identity = identity
         self._runtimes = runtimes
         self._master_key = master_key
+        self._settings = settings or {}
 
     def call(self, ctx: Context, service: str, operation: str, request: dict[str, Any], caller: Caller | None) -> Any:
         """Checks like a request from outside would be, then runs inside the caller's transaction.
@@ -58,6 +60,12 @@ class LocalCloud:
 
     def secret(self, purpose: str) -> bytes:
         return sealing.derive(self._master_key, purpose)
+
+    def setting(self, name: str) -> str:
+        return self._settings.get(name, "")
+
+    def has_account(self, ctx: Context, account: str) -> bool:
+        return self._identity.has_account(ctx.tx, account)
 
     def runtimes(self) -> frozenset[str]:
         return self._runtimes()

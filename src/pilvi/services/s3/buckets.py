@@ -2,12 +2,16 @@
 
 from collections.abc import Iterator
 
+import msgspec
+
 from pilvi.core.caller import Check
 from pilvi.core.context import Context
 from pilvi.core.operation import operation
 from pilvi.services.s3.access import Conditions, find_bucket, on_bucket, refuse
+from pilvi.services.s3.accesslogs.records import BucketLogging
 from pilvi.services.s3.attributes import check_acl
 from pilvi.services.s3.conditions import when
+from pilvi.services.s3.cors.records import BucketSharing
 from pilvi.services.s3.errors import (
     AccessControlListNotSupported,
     BucketAlreadyExists,
@@ -19,7 +23,7 @@ from pilvi.services.s3.errors import (
 )
 from pilvi.services.s3.marks import decode_mark, encode_mark
 from pilvi.services.s3.names import bucket_arn, check_bucket_name, owner_id
-from pilvi.services.s3.records import Bucket, BucketNotifications, BucketTags, StoredObject, Upload
+from pilvi.services.s3.records import Bucket, BucketNotifications, BucketTags, OlderVersion, StoredObject, Upload
 from pilvi.services.s3.regions import HOME, region_of
 from pilvi.services.s3.tags import BUCKET_TAGS_MAX, parse_set
 from pilvi.services.s3.types import Bucket as BucketShape
@@ -38,6 +42,9 @@ from pilvi.services.s3.uploads import forget_upload
 
 BUCKETS_MAX = 10_000
 """AWS's default quota of general purpose buckets in an account, and the longest page of ListBuckets."""
+
+CLASSIC = "classic"
+"""The setting under which new buckets are as AWS made them until April 2023: with ACLs, and with nothing blocked."""
 
 _UNBUILT = frozenset({"ObjectLockEnabledForBucket", "BucketNamespace"})
 
@@ -86,6 +93,8 @@ def _make(ctx: Context, name: str, region: str, tags: dict[str, str]) -> None:
     if buckets.count(ctx.account, index="account") >= BUCKETS_MAX:
         raise TooManyBuckets
     made = Bucket(name, ctx.account, ctx.tx.next_id("s3_bucket"), region, ctx.now_ms)
+    if ctx.cloud.setting("s3_new_buckets") == CLASSIC:
+        made = msgspec.structs.replace(made, ownership="writer", public_access=None)
     buckets.put(made)
     if tags:
         ctx.tx[BucketTags].put(BucketTags(made.id, tags))
@@ -104,10 +113,15 @@ def delete_bucket(ctx: Context, req: DeleteBucketRequest) -> None:
     bucket = find_bucket(ctx, req)
     if next(ctx.tx[StoredObject].scan(bucket.id, limit=1), None) is not None:
         raise BucketNotEmpty(fields={"BucketName": bucket.name})
+    if bucket.versioning and next(ctx.tx[OlderVersion].scan(bucket.id, limit=1), None) is not None:
+        raise BucketNotEmpty(fields={"BucketName": bucket.name})
     for upload in list(ctx.tx[Upload].scan(bucket.id)):  # uploads in progress are no content
         forget_upload(ctx, upload)
     ctx.tx[BucketTags].delete(bucket.id)
     ctx.tx[BucketNotifications].delete(bucket.id)
+    ctx.tx[BucketLogging].delete(bucket.id)
+    if bucket.shares:
+        ctx.tx[BucketSharing].delete(bucket.id)
     ctx.tx[Bucket].delete(bucket.name)
 
 
