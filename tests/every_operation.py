@@ -144,6 +144,7 @@ class Things:
             "CopySource": f"{NAME}/{NAME}",
             "Delete": {"Objects": [{"Key": NAME}]},
             "ObjectAttributes": ["ETag"],
+            "CORSConfiguration": {"CORSRules": [{"AllowedMethods": ["GET"], "AllowedOrigins": ["*"]}]},
             "NotificationConfiguration": {},
             "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
             "Policy": json.dumps({"Version": "2012-10-17", "Statement": [statement]}),

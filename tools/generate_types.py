@@ -78,7 +78,7 @@ def generate(folder: Path) -> str:
 
 def implemented(folder: Path) -> set[str]:
     """The names in `@operation("Name", ...)` decorators of the folder's modules."""
-    return {name for path in sorted(folder.glob("*.py")) for name in _marked(ast.parse(path.read_text(), str(path)))}
+    return {name for path in sorted(folder.rglob("*.py")) for name in _marked(ast.parse(path.read_text(), str(path)))}
 
 
 def _marked(tree: ast.Module) -> Iterator[str]:

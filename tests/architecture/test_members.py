@@ -52,7 +52,7 @@ PASSED_OVER = {
 def named_in(service: str) -> set[str]:
     """The strings that a service's own code contains."""
     folder = FOLDERS / {"lambda": "lambda_"}.get(service, service)
-    trees = [ast.parse(path.read_text()) for path in folder.glob("*.py") if path.name != "types.py"]
+    trees = [ast.parse(path.read_text()) for path in folder.rglob("*.py") if path.name != "types.py"]
     constants = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant))
     return {node.value for node in constants if isinstance(node.value, str)}
 

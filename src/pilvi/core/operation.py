@@ -73,6 +73,18 @@ def operation(
     return mark
 
 
+def door(
+    name: str,
+    *,
+    reads: Reads = False,
+    heavy: bool = False,
+    check: Checks | None = None,
+    stages: Stages | None = None,
+) -> Callable[[F], F]:
+    """Marks an operation that AWS's model does not tell of, under a name of ours. It is open: it decides who may."""
+    return operation(name, reads=reads, heavy=heavy, check=check, open=True, stages=stages)
+
+
 class Settled(msgspec.Struct, frozen=True):
     """A delivery came to its end: the entry is removed in the same transaction.
 
@@ -119,6 +131,9 @@ class Directory(Protocol):
 
     def exists(self, tx: "Tx", caller: Caller) -> bool:
         """Whether the caller behind a session still exists (a deleted role's sessions end)."""
+
+    def has_account(self, tx: "Tx", account: str) -> bool:
+        """Whether anybody exists in an account."""
 
     def write_uses(self, tx: "Tx", uses: Uses) -> None:
         """Keeps when keys and roles were last used."""

@@ -29,7 +29,7 @@ def answer(gateway: "Gateway", request: Request) -> Response | None:
     """The answer, when the request is not for a service."""
     if request.path.startswith(PREFIX) and not _is_of_object(request):
         return _own(gateway, request)
-    return cors.preflight(request) if cors.is_preflight(request) else None
+    return cors.preflight(gateway, request) if request.method == "OPTIONS" else None
 
 
 def _is_of_object(request: Request) -> bool:

@@ -28,6 +28,7 @@ from pilvi.core.context import Context, RequestInfo
 from pilvi.core.effects import Body, Invocation, Invoke, Outcome, Restage, Staged, WaitFor
 from pilvi.core.errors import CloudError, InternalFailure, NotBuilt, ServiceUnavailable
 from pilvi.core.operation import Operation, Service, Stages
+from pilvi.core.watched import WATCHED, Answered, Watcher, nobody
 from pilvi.gateway import cors, integrity
 from pilvi.gateway.answer import Answer, Plan, streamed
 from pilvi.gateway.bodies import Receiver, receiver_for, storage_error
@@ -73,6 +74,7 @@ class Gateway:
         waits: Waits,
         internal: Callable[["Gateway", Request], Response | None],
         perform_at_once: PerformAtOnce | None = None,
+        watcher: Watcher = nobody,
     ) -> None:
         self.services = services
         self.store = store
@@ -84,6 +86,7 @@ class Gateway:
         self.observer = observer
         self.perform = perform
         self.perform_at_once = perform_at_once
+        self.watcher = watcher
         self.waits = waits
         self.internal = internal
         self._prefix = ids.hex(16)
@@ -105,8 +108,8 @@ class Exchange:
     """One request on its way. Holds what the steps find out; a step either goes on or raises what the client sees."""
 
     __slots__ = (
-        "caller", "claims", "codec", "gateway", "info", "match", "now_ms", "operation", "receiver", "request",
-        "request_id", "service", "shape", "signed", "started",
+        "arrived", "begun_ms", "caller", "claims", "codec", "gateway", "info", "match", "memo", "now_ms", "operation",
+        "receiver", "request", "request_id", "service", "shape", "signed", "started",
     )  # fmt: skip
 
     codec: Codec
@@ -118,7 +121,8 @@ class Exchange:
         self.gateway = gateway
         self.request = request
         self.started = time.perf_counter()
-        self.now_ms = gateway.clock.now_ms()
+        self.arrived = self.started
+        self.now_ms = self.begun_ms = gateway.clock.now_ms()
         self.request_id = gateway.next_request_id()
         self.claims: sigv4.Claims | None = None
         self.signed: sigv4.Signed | None = None
@@ -126,6 +130,7 @@ class Exchange:
         self.caller: Caller = ANONYMOUS
         self.receiver: Receiver | None = None
         self.shape: dict[str, Any] = {}
+        self.memo: dict[Any, Any] = {}
 
     # -- the headers are complete ------------------------------------------------------------------------------------
 
@@ -190,6 +195,7 @@ class Exchange:
     def finish_staged(self) -> Answer:
         try:
             assert self.receiver is not None
+            self.arrived = time.perf_counter()
             self.shape[self.codec.streaming_input(self.operation.name)] = self.receiver.result()
             return self.write()
         except Exception as error:  # noqa: BLE001
@@ -272,7 +278,11 @@ class Exchange:
 
     def context(self, tx: Tx, *, waited: bool = False, restaged: Staged | None = None) -> Context:
         gateway, caller, info = self.gateway, self.caller, self.info
-        return Context(tx, caller, info, self.now_ms, gateway.ids, gateway.cloud, waited=waited, restaged=restaged)
+        made = Context(tx, caller, info, self.now_ms, gateway.ids, gateway.cloud, waited=waited, restaged=restaged)
+        if WATCHED in self.memo:
+            made.memo[WATCHED] = self.memo[WATCHED]
+        self.memo = made.memo
+        return made
 
     # -- the attempt -------------------------------------------------------------------------------------------------
 
@@ -313,7 +323,7 @@ class Exchange:
             response, size = await asyncio.get_running_loop().run_in_executor(None, self.read_aside)
         except Exception as error:  # noqa: BLE001
             return self.fail(error)
-        self.observe(response.status, "", size)
+        self.observe(response, "", size)
         return response
 
     def read_aside(self) -> tuple[Response, int]:
@@ -414,13 +424,14 @@ class Exchange:
 
     def serialise(self, result: Any, tx: Tx | None) -> Response:
         response, size = self.answer(result, tx)
-        self.observe(response.status, "", size)
+        self.observe(response, "", size)
         return response
 
     def answer(self, result: Any, tx: Tx | None) -> tuple[Response, int]:
         """The response, and the length of its body."""
         response = self.codec.serialise(self.operation.name, result, self.request_id)
-        cors.share(self.request, response)
+        if "origin" in self.request.headers:
+            self.share(response, tx)
         body = response.body
         if not isinstance(body, Body):
             return response, len(body)
@@ -439,22 +450,29 @@ class Exchange:
             log.error("request %s failed inside", self.request_id, exc_info=error)
             error = InternalFailure("The request processing has failed because of an internal error.")
         response = self._error_response(error)
-        cors.share(self.request, response)
-        self.observe(response.status, error.code)
+        if "origin" in self.request.headers:
+            self.share(response, None)
+        self.observe(response, error.code)
         return response
+
+    def share(self, response: Response, tx: Tx | None) -> None:
+        """A page of another origin asked."""
+        service = self.gateway.services.get(self.match.service) if self.match else None
+        cors.share(self.request, response, self.match, service, tx, self.gateway.store)
 
     def _error_response(self, error: CloudError) -> Response:
         if self.match is None:
             return protocol.fallback(self.request).error(error, None, self.request_id)
         return self.codec.error(error, self.match.operation, self.request_id)
 
-    def observe(self, status: int, error: str, bytes_out: int = 0) -> None:
-        match, caller = self.match, self.caller
+    def observe(self, response: Response, error: str, bytes_out: int = 0) -> None:
+        match, caller, status = self.match, self.caller, response.status
+        now = time.perf_counter()
         self.gateway.observer.record(
             self.request_id,
             self.request.method,
             status,
-            int((time.perf_counter() - self.started) * 1_000_000),
+            int((now - self.started) * 1_000_000),
             match.service if match else "",
             match.operation if match else "",
             caller.account,
@@ -462,6 +480,34 @@ class Exchange:
             self.request.peer,
             error,
             bytes_out,
+        )
+        if WATCHED in self.memo:
+            self.gateway.watcher(self.answered(response, error, bytes_out, now), self.memo[WATCHED])
+
+    def answered(self, response: Response, error: str, bytes_out: int, now: float) -> Answered:
+        """What those want to know who watch this request."""
+        request, claims = self.request, self.claims
+        return Answered(
+            self.begun_ms,
+            self.request_id,
+            self.operation.name,
+            self.shape,
+            self.caller,
+            request.method,
+            request.path,
+            request.query,
+            request.headers,
+            request.peer,
+            request.secure,
+            "" if claims is None else "SigV2" if claims.old else "SigV4",
+            claims is not None and claims.presigned,
+            response.status,
+            error,
+            response.headers,
+            bytes_out or (len(response.body) if isinstance(response.body, bytes) else 0),
+            response.length,
+            int((now - self.started) * 1_000_000),
+            int((now - self.arrived) * 1_000_000),
         )
 
 

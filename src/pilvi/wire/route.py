@@ -25,7 +25,7 @@ from pilvi.wire.model import Metadata, UnknownService
 from pilvi.wire.resttree import Tree
 from pilvi.wire.scalars import Malformed
 
-__all__ = ["Match", "UnknownOperation", "route", "virtual_bucket"]
+__all__ = ["Match", "UnknownOperation", "route", "s3_resource", "virtual_bucket"]
 
 NAMES_MAX = 1_024  # names from requests whose meaning is remembered
 HOST_LENGTH_MAX = 255  # of a host name (RFC 1035)
@@ -38,6 +38,7 @@ LOCAL_HOST = re.compile(r"(?P<bucket>[a-z0-9._-]+)\.localhost(?:\.localstack\.cl
 SERVICE_HOST = re.compile(
     r"(?:[0-9]{12}\.)?(?P<service>[a-z0-9-]+)\.(?:[a-z0-9-]+\.)?(?:localhost\.localstack\.cloud|amazonaws\.com)"
 )
+METHODS = ("GET", "PUT", "POST", "DELETE", "PATCH")
 S3_CONTROL_PATH = "/v20180820/"
 
 
@@ -107,6 +108,38 @@ def _route_s3(request: Request) -> Match:
         raise _unknown("MethodNotAllowed", 405)("The specified method is not allowed against this resource.")
     operation, labels = found
     return Match("s3", operation, "rest-xml", labels, query)
+
+
+def s3_resource(request: Request, built: Container[str] = EVERYTHING) -> dict[str, str]:
+    """The bucket and the key that a request is about, whatever it wants of them; {} where it is not for S3's buckets.
+
+    For what cannot be routed: a preflight, which says only what kind of request may follow it.
+    """
+    host = request.headers.get("host", "")
+    bucket = virtual_bucket(host)
+    if _name_in_host(host) not in {None, "s3"}:
+        return {}
+    path = request.path[1:]
+    try:
+        if not bucket:
+            if _is_of_another(request, built):
+                return {}
+            bucket, _, path = path.partition("/")
+        found = {"Bucket": forms.decode_label(bucket), "Key": forms.decode_label(path)}
+    except (CloudError, Malformed):  # no text
+        return {}
+    return {name: value for name, value in found.items() if value} if bucket else {}
+
+
+def _is_of_another(request: Request, built: Container[str]) -> bool:
+    """Whether some other service that is here has an operation at this path."""
+    others = (service for service in sorted(model.services()) if service != "s3" and service in built)
+    return any(
+        _tree(service).find(method, request.path, (), request.headers) is not None
+        for service in others
+        if model.head(service).protocol.startswith("rest-")
+        for method in METHODS
+    )
 
 
 def virtual_bucket(host: str) -> str:

@@ -1,0 +1,1 @@
+"""Cross-origin resource sharing: which web pages may use a bucket from a browser."""
