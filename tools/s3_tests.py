@@ -35,6 +35,7 @@ LEFT_OUT = {
     "appendobject": "Ceph's extension",
 }
 EXPECTED = Path(__file__).with_name("s3_tests_expected.toml")
+ISOLATION = Path(__file__).with_name("s3_tests_isolation.py")
 NEEDED = "boto3, munch, pytz, requests, httplib2, lxml, isodate, yaml, gevent, pytest, xdist"
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 
@@ -94,7 +95,19 @@ def _cloud(options: argparse.Namespace) -> Iterator[tuple[str, Path]]:
 
 def _run(options: argparse.Namespace, config: Path, report: Path) -> None:
     selection = " and ".join(f"not {marker}" for marker in LEFT_OUT)
-    command = [options.python, "-m", "pytest", *FILES, "-m", selection, "-p", "no:cacheprovider", "-q"]
+    command = [
+        options.python,
+        "-m",
+        "pytest",
+        *FILES,
+        "-m",
+        selection,
+        "-p",
+        "no:cacheprovider",
+        "-q",
+        "-p",
+        ISOLATION.stem,
+    ]
     command += [f"--junitxml={report.absolute()}", "--numprocesses", str(options.jobs), "--dist", "worksteal"]
     command += [
         "--tb=short" if options.verbose else "--tb=no",
@@ -103,6 +116,7 @@ def _run(options: argparse.Namespace, config: Path, report: Path) -> None:
         *(["-k", options.k] if options.k else []),
     ]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PILVI_"))}
+    environment["PYTHONPATH"] = str(ISOLATION.parent)
     environment |= {"S3TEST_CONF": str(config), "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
     output = None if options.verbose else subprocess.DEVNULL
     done = subprocess.run(

@@ -41,7 +41,9 @@ USERS = (
 
 def seeds() -> list[str]:
     """Options of `pilvi up` for a cloud that knows the users, and makes buckets as the suite's age has them."""
-    return ["--s3-new-buckets=classic"] + [f"--user-key={user.account}:{user.name}:{user.access_key}:{user.secret_key}" for user in USERS]
+    return ["--s3-new-buckets=classic"] + [
+        f"--user-key={user.account}:{user.name}:{user.access_key}:{user.secret_key}" for user in USERS
+    ]
 
 
 @contextmanager
