@@ -138,6 +138,7 @@ class Things:
         statement = {"Effect": "Allow", "Principal": own, "Action": "s3:*", "Resource": f"arn:aws:s3:::{NAME}"}
         values: Params = {
             "Bucket": f"{NAME}-new" if operation == "CreateBucket" else NAME,
+            "BucketLoggingStatus": {"LoggingEnabled": {"TargetBucket": NAME, "TargetPrefix": "log/"}},
             "Key": NAME,
             "UploadId": self.upload,
             "PartNumber": 1,

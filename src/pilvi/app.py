@@ -122,7 +122,6 @@ class Cloud:
         self.cloud = LocalCloud(self.services, self.identity, self.runtime.runtimes, master_key, settings)
         self.waits = Waits(loop)
         self.access_logs = Gatherer()
-        self._access_log_timer: asyncio.TimerHandle | None = None
         self.observer = Observer(config.data / "access.log")
         self.server = Server(self._gateway(), msgspec.structs.replace(DEFAULT, connections=config.connections_max))
         deliveries = [delivery for service in self.services.values() for delivery in service.deliveries]
@@ -298,7 +297,7 @@ class Cloud:
             self._write_access_logs()
 
     def _time_access_logs(self) -> None:
-        self._access_log_timer = self.loop.call_later(self.config.access_log_seconds, self._access_logs_due)
+        self.loop.call_later(self.config.access_log_seconds, self._access_logs_due)
 
     def _access_logs_due(self) -> None:
         self._write_access_logs()

@@ -1,0 +1,57 @@
+"""Requests of which a service wants to know how they ended: its own log of them, after the answer.
+
+An operation (or its check) leaves in `ctx.memo[WATCHED]` a dict of its own; when the request is answered the edge hands
+both to whoever the composition root named. A request that nobody watches costs one look into a dict.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from pilvi.core.caller import Caller
+
+WATCHED: Final = "watched"
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """One request and its answer.
+
+    Attributes:
+        at_ms: when its headers were here.
+        operation: AWS's name of it.
+        shape: its parsed parameters; without those that could not be read.
+        path, query: as they came.
+        headers: of the request, names in lower case; `shown` those of the answer.
+        signature: "SigV4", "SigV2" or ""; `presigned`: it stands in the query.
+        size: of the answer's body; `length` the announced one of an answer to HEAD, else None.
+        us: from its headers to the answer; `own_us` without the time in which its body came.
+    """
+
+    at_ms: int
+    request_id: str
+    operation: str
+    shape: Mapping[str, Any]
+    caller: Caller
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    peer: str
+    secure: bool
+    signature: str
+    presigned: bool
+    status: int
+    error: str
+    shown: list[tuple[str, str]]
+    size: int
+    length: int | None
+    us: int
+    own_us: int
+
+
+Watcher = Callable[[Answered, Mapping[Any, Any]], None]
+
+
+def nobody(_: Answered, __: Mapping[Any, Any]) -> None:
+    """Nobody wants to know."""
