@@ -156,6 +156,9 @@ class Things:
             values["more"] = {"ACL": "private"}
         if operation == "CompleteMultipartUpload":
             values["more"] = {"MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": '"0"'}]}}
+        if operation == "PutBucketLifecycleConfiguration":
+            rule = {"Status": "Enabled", "Filter": {}, "Expiration": {"Days": 1}}
+            values["more"] = {"LifecycleConfiguration": {"Rules": [rule]}}
         if operation in {"PutObject", "UploadPart"}:
             values["more"] = {"Body": b"changed"}
         return values

@@ -10,7 +10,6 @@ from pilvi.services.s3 import (
     inspect,
     listing,
     notifications,
-    owners,
     parts,
     policies,
     put,
@@ -22,6 +21,8 @@ from pilvi.services.s3 import (
 )
 from pilvi.services.s3.accesslogs import configuration as accesslogs
 from pilvi.services.s3.accesslogs.records import RECORDS as LOG_RECORDS
+from pilvi.services.s3.acls import operations as acls
+from pilvi.services.s3.acls import ownership
 from pilvi.services.s3.cors import configuration as cors
 from pilvi.services.s3.cors.records import BucketSharing
 from pilvi.services.s3.cors.sharing import BucketsShare
@@ -34,6 +35,7 @@ SERVICE = service(
     "s3",
     [
         accesslogs,
+        acls,
         buckets,
         complete,
         copy,
@@ -45,7 +47,7 @@ SERVICE = service(
         lifecycle,
         listing,
         notifications,
-        owners,
+        ownership,
         parts,
         policies,
         put,

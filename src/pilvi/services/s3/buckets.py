@@ -21,6 +21,7 @@ from pilvi.services.s3.errors import (
     TooManyBuckets,
     invalid_argument,
 )
+from pilvi.services.s3.lifecycle.records import Lifecycle
 from pilvi.services.s3.marks import decode_mark, encode_mark
 from pilvi.services.s3.names import bucket_arn, check_bucket_name, owner_id
 from pilvi.services.s3.records import Bucket, BucketNotifications, BucketTags, OlderVersion, StoredObject, Upload
@@ -122,6 +123,8 @@ def delete_bucket(ctx: Context, req: DeleteBucketRequest) -> None:
     ctx.tx[BucketLogging].delete(bucket.id)
     if bucket.shares:
         ctx.tx[BucketSharing].delete(bucket.id)
+    if bucket.ages:
+        ctx.tx[Lifecycle].delete(bucket.id)
     ctx.tx[Bucket].delete(bucket.name)
 
 

@@ -21,6 +21,7 @@ from pilvi.services.s3.errors import (
     MalformedXML,
     NoSuchUpload,
 )
+from pilvi.services.s3.lifecycle.dates import expiration
 from pilvi.services.s3.names import check_key
 from pilvi.services.s3.notify import notify
 from pilvi.services.s3.objects import replace, shown_version
@@ -186,5 +187,8 @@ def _answer(ctx: Context, bucket: Bucket, made: StoredObject) -> CompleteMultipa
     }
     if bucket.versioning:
         result["VersionId"] = shown_version(made)
-    result |= seals.shown(made.seal)  # type: ignore[typeddict-item]
+    if bucket.ages:
+        result |= expiration(ctx, bucket, made)  # type: ignore[typeddict-item]
+    if made.seal is not None and made.seal.kind != "customer":  # whose answers to uploads of parts have said it
+        result |= seals.shown(made.seal)  # type: ignore[typeddict-item]
     return result

@@ -12,6 +12,7 @@ from pilvi.services.s3.attributes import UNBUILT
 from pilvi.services.s3.conditions import when
 from pilvi.services.s3.encryption import seals
 from pilvi.services.s3.errors import InvalidRange, InvalidRequest, invalid_argument
+from pilvi.services.s3.lifecycle.dates import abort_date
 from pilvi.services.s3.listing import page_size
 from pilvi.services.s3.names import check_key, owner_id
 from pilvi.services.s3.objects import release_runs
@@ -140,7 +141,10 @@ def upload_part_copy(ctx: Context, req: UploadPartCopyRequest) -> UploadPartCopy
     result: CopyPartResult = {"ETag": f'"{etag}"', "LastModified": when(ctx.now_ms)}
     if upload.chosen:
         result[checksums.MEMBERS[upload.checksum_kind]] = checksum  # type: ignore[literal-required]
-    return {"CopyPartResult": result}
+    answer: UploadPartCopyOutput = {"CopyPartResult": result}
+    if source.version:
+        answer["CopySourceVersionId"] = source.version
+    return answer
 
 
 def _source_span(req: UploadPartCopyRequest, source: StoredObject) -> Span:
@@ -213,6 +217,8 @@ def list_parts(ctx: Context, req: ListPartsRequest) -> ListPartsOutput:
         "Owner": {"ID": owner_id(bucket.account)},
         "StorageClass": upload.storage_class or "STANDARD",
     }
+    if bucket.ages:
+        result |= abort_date(ctx, bucket, upload)  # type: ignore[typeddict-item]
     if upload.chosen:
         result["ChecksumAlgorithm"] = checksums.NAMES[upload.checksum_kind]
         result["ChecksumType"] = checksums.type_name(composite=upload.composite)

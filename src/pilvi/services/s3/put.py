@@ -5,12 +5,17 @@ from pilvi.core.context import Context
 from pilvi.core.effects import StagePlan
 from pilvi.core.operation import operation
 from pilvi.services.s3.access import Conditions, Params, find_bucket, object_check, requested_tags
+from pilvi.services.s3.acls import parse as acls
+from pilvi.services.s3.acls.checks import new_object_check
+from pilvi.services.s3.acls.conditions import KEYS as LIST_KEYS
+from pilvi.services.s3.acls.writing import ownership_of
 from pilvi.services.s3.attributes import attributes
 from pilvi.services.s3.checksums import declared, digests, shown, verified
 from pilvi.services.s3.conditions import check_write
 from pilvi.services.s3.encryption import seals
 from pilvi.services.s3.encryption.wishes import wished
 from pilvi.services.s3.errors import EntityTooLarge
+from pilvi.services.s3.lifecycle.dates import expiration
 from pilvi.services.s3.names import check_key
 from pilvi.services.s3.notify import notify
 from pilvi.services.s3.objects import replace, shown_version
@@ -20,7 +25,7 @@ from pilvi.services.s3.types import PutObjectOutput, PutObjectRequest
 
 PUT_BYTES_MAX = 5 * 1024**3
 _SHOWN_TO_POLICIES = {
-    "ACL": "s3:x-amz-acl",
+    **LIST_KEYS,
     "StorageClass": "s3:x-amz-storage-class",
     "ServerSideEncryption": "s3:x-amz-server-side-encryption",
     "SSEKMSKeyId": "s3:x-amz-server-side-encryption-aws-kms-key-id",
@@ -40,11 +45,16 @@ def write_checks(ctx: Context, bucket: Bucket, req: Params) -> list[Check]:
     for member, name in _SHOWN_TO_POLICIES.items():
         if member in req:
             conditions[name] = req[member]
-    if "Tagging" not in req:
+    if "Tagging" not in req and not bucket.ownership:
         return [object_check(ctx, bucket, key, "s3:PutObject", conditions)]
-    conditions |= requested_tags(parse_header(req["Tagging"]))
-    actions = ("s3:PutObject", "s3:PutObjectTagging")
-    return [object_check(ctx, bucket, key, action, conditions) for action in actions]
+    also = []
+    if "Tagging" in req:
+        conditions |= requested_tags(parse_header(req["Tagging"]))
+        also = ["s3:PutObjectTagging"]
+    if bucket.ownership and not acls.MEMBERS.isdisjoint(req):
+        also.append("s3:PutObjectAcl")
+    written = object_check(ctx, bucket, key, "s3:PutObject", conditions)
+    return [written, *(new_object_check(ctx, bucket, key, action, conditions) for action in also)]
 
 
 def _check(ctx: Context, req: PutObjectRequest) -> list[Check]:
@@ -56,6 +66,7 @@ def _stages(ctx: Context, req: PutObjectRequest) -> StagePlan:
     attributes(req)
     check_size(req, PUT_BYTES_MAX)
     bucket = find_bucket(ctx, req)
+    ownership_of(ctx, bucket, req)
     if "IfNoneMatch" in req or "IfMatch" in req:
         check_write(req, ctx.tx[StoredObject].get(bucket.id, req["Key"]), req["Key"])
     return seals.plan(ctx, bucket, req["Key"], wished(req, bucket), digests(declared(req)), PUT_BYTES_MAX)
@@ -75,6 +86,7 @@ def put_object(ctx: Context, req: PutObjectRequest) -> PutObjectOutput:
     present = ctx.tx[StoredObject].get(bucket.id, key)
     check_write(req, present, key)
     given = attributes(req)
+    owner, acl = ownership_of(ctx, bucket, req)
     made = StoredObject(
         bucket=bucket.id,
         key=key,
@@ -88,6 +100,8 @@ def put_object(ctx: Context, req: PutObjectRequest) -> PutObjectOutput:
         metadata=given.metadata,
         tags=given.tags,
         storage_class=given.storage_class,
+        owner=owner,
+        acl=acl,
         seal=body.carry,
     )
     made = replace(ctx, bucket, present, made)
@@ -96,6 +110,8 @@ def put_object(ctx: Context, req: PutObjectRequest) -> PutObjectOutput:
     result: PutObjectOutput = {"ETag": f'"{made.etag}"', **shown(kind, checksum, composite=False)}  # type: ignore[typeddict-item]
     if bucket.versioning:
         result["VersionId"] = shown_version(made)
+    if bucket.ages:
+        result |= expiration(ctx, bucket, made)  # type: ignore[typeddict-item]
     if made.seal is not None:
         result |= seals.answered(made.seal)  # type: ignore[typeddict-item]
     return result

@@ -12,6 +12,7 @@ from pilvi.services.s3.conditions import when
 from pilvi.services.s3.encryption import seals
 from pilvi.services.s3.encryption.wishes import wished
 from pilvi.services.s3.errors import InvalidRequest, NoSuchUpload
+from pilvi.services.s3.lifecycle.dates import abort_date
 from pilvi.services.s3.listing import check_texts, common_prefixes, encoded, page_size
 from pilvi.services.s3.names import owner_id
 from pilvi.services.s3.objects import release_runs
@@ -64,6 +65,8 @@ def create_multipart_upload(ctx: Context, req: CreateMultipartUploadRequest) -> 
     )
     ctx.tx[Upload].put(upload)
     result: CreateMultipartUploadOutput = {"Bucket": bucket.name, "Key": key, "UploadId": upload.id}
+    if bucket.ages:
+        result |= abort_date(ctx, bucket, upload)  # type: ignore[typeddict-item]
     result |= seals.answered(upload.seal)  # type: ignore[typeddict-item]
     if kind:
         result["ChecksumAlgorithm"] = checksums.NAMES[kind]
