@@ -465,9 +465,9 @@ def test_regions(cloud: LiveCloud, s3: Any, unique: Unique) -> None:
 def test_unbuilt_is_said(s3: Any, bucket: str) -> None:
     """501 that names the operation or the header, never a pretended success."""
     with refused("NotImplemented", 501):
-        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        s3.put_bucket_accelerate_configuration(Bucket=bucket, AccelerateConfiguration={"Status": "Enabled"})
     with refused("NotImplemented", 501):
-        s3.put_object(Bucket=bucket, Key="a", Body=b"x", ServerSideEncryption="AES256")
+        s3.put_object(Bucket=bucket, Key="a", Body=b"x", ServerSideEncryption="aws:kms:dsse")
     assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
 
 

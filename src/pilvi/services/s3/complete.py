@@ -139,6 +139,8 @@ def _object(ctx: Context, upload: Upload, parts: list[UploadedPart]) -> StoredOb
         metadata=upload.metadata,
         tags=upload.tags,
         storage_class=upload.storage_class,
+        owner=upload.owner,
+        acl=upload.acl,
         seal=upload.seal,
     )
 

@@ -7,18 +7,29 @@ from pilvi.core.context import Context
 from pilvi.core.effects import Restage
 from pilvi.core.operation import operation
 from pilvi.services.s3 import checksums
-from pilvi.services.s3.access import find_bucket, object_check, refuse
+from pilvi.services.s3.access import find_bucket, object_check, of_version, refuse
+from pilvi.services.s3.acls.checks import new_object_check
+from pilvi.services.s3.acls.writing import ownership_of
 from pilvi.services.s3.attributes import Attributes, attributes
 from pilvi.services.s3.conditions import check_write, when
 from pilvi.services.s3.encryption import seals
 from pilvi.services.s3.encryption.wishes import TELLING, Wish, wished
 from pilvi.services.s3.errors import InvalidRequest, invalid_argument
+from pilvi.services.s3.lifecycle.dates import expiration
 from pilvi.services.s3.notify import notify
 from pilvi.services.s3.objects import replace, shown_version
 from pilvi.services.s3.put import write_checks
 from pilvi.services.s3.records import Bucket, Layout, StoredObject
 from pilvi.services.s3.reread import reread
-from pilvi.services.s3.source import find_source, named_source, pieces_of, share, source_bucket, source_check
+from pilvi.services.s3.source import (
+    find_source,
+    named_source,
+    pieces_of,
+    share,
+    source_bucket,
+    source_check,
+    source_object,
+)
 from pilvi.services.s3.types import CopyObjectOutput, CopyObjectRequest, CopyObjectResult
 
 COPY_BYTES_MAX = 5 * 1024**3
@@ -37,12 +48,13 @@ def _check(ctx: Context, req: CopyObjectRequest) -> list[Check]:
     checks = [source_check(ctx, req), *write_checks(ctx, find_bucket(ctx, req), req)]
     if _replaces(req, "TaggingDirective"):
         return checks
-    name, key, _ = named_source(req)
+    name, key, version = named_source(req)
     bucket = source_bucket(ctx, req, name)
-    found = ctx.tx[StoredObject].get(bucket.id, key)
+    found = source_object(ctx, bucket, key, version)
     if found is not None and found.tags:
-        checks.append(object_check(ctx, bucket, key, "s3:GetObjectTagging"))
-        checks.append(object_check(ctx, find_bucket(ctx, req), req["Key"], "s3:PutObjectTagging"))
+        action = "s3:GetObjectTagging"
+        checks.append(object_check(ctx, bucket, key, of_version(action) if version else action, found=found))
+        checks.append(new_object_check(ctx, find_bucket(ctx, req), req["Key"], "s3:PutObjectTagging", {}))
     return checks
 
 
@@ -53,7 +65,9 @@ def copy_object(ctx: Context, req: CopyObjectRequest) -> CopyObjectOutput | Rest
     bucket, key = find_bucket(ctx, req), req["Key"]
     source = find_source(ctx, req)
     given = _attributes(req, source)
-    if (source.bucket, source.key) == (bucket.id, key) and not _changes(req):
+    owner, acl = ownership_of(ctx, bucket, req)
+    restores = bool(named_source(req)[2])  # a version that was named becomes the latest
+    if (source.bucket, source.key) == (bucket.id, key) and not restores and not _changes(req):
         raise InvalidRequest(_ITSELF)
     if source.size > COPY_BYTES_MAX:
         raise InvalidRequest(
@@ -78,11 +92,25 @@ def copy_object(ctx: Context, req: CopyObjectRequest) -> CopyObjectOutput | Rest
         metadata=given.metadata,
         tags=given.tags,
         storage_class=given.storage_class,
+        lock="",
+        locked_until_ms=0,
+        held=False,
+        owner=owner,
+        acl=acl,
+        replication="",
     )
     made = replace(ctx, bucket, present, made)
     if bucket.notifies:
         notify(ctx, bucket, "ObjectCreated:Copy", made)
-    return {"CopyObjectResult": _result(made)}
+    result: CopyObjectOutput = {"CopyObjectResult": _result(made)}
+    if bucket.ages:
+        result |= expiration(ctx, bucket, made)  # type: ignore[typeddict-item]
+    if bucket.versioning:
+        result["VersionId"] = shown_version(made)
+    if restores or source.version:
+        result["CopySourceVersionId"] = shown_version(source)
+    result |= seals.answered(made.seal)  # type: ignore[typeddict-item]
+    return result
 
 
 def _attributes(req: CopyObjectRequest, source: StoredObject) -> Attributes:
