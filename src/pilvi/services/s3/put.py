@@ -62,14 +62,18 @@ def _check(ctx: Context, req: PutObjectRequest) -> list[Check]:
 
 
 def _stages(ctx: Context, req: PutObjectRequest) -> StagePlan:
+    return plan_write(ctx, req)
+
+
+def plan_write(ctx: Context, req: Params, bytes_max: int = PUT_BYTES_MAX) -> StagePlan:
     """Refuses before the first byte what would be refused after the last."""
     attributes(req)
-    check_size(req, PUT_BYTES_MAX)
+    check_size(req, bytes_max)
     bucket = find_bucket(ctx, req)
     ownership_of(ctx, bucket, req)
     if "IfNoneMatch" in req or "IfMatch" in req:
         check_write(req, ctx.tx[StoredObject].get(bucket.id, req["Key"]), req["Key"])
-    return seals.plan(ctx, bucket, req["Key"], wished(req, bucket), digests(declared(req)), PUT_BYTES_MAX)
+    return seals.plan(ctx, bucket, req["Key"], wished(req, bucket), digests(declared(req)), bytes_max)
 
 
 def check_size(req: Params, most: int) -> None:
@@ -80,6 +84,11 @@ def check_size(req: Params, most: int) -> None:
 @operation("PutObject", check=_check, stages=_stages, open=True)
 def put_object(ctx: Context, req: PutObjectRequest) -> PutObjectOutput:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html"""
+    return write_object(ctx, req, "ObjectCreated:Put")
+
+
+def write_object(ctx: Context, req: Params, event: str) -> PutObjectOutput:
+    """Makes a received body the object that the request names, whichever way both came, and tells of it as `event`."""
     bucket = find_bucket(ctx, req)
     key, body = req["Key"], req["Body"]
     kind, checksum = verified(body, declared(req))
@@ -106,7 +115,7 @@ def put_object(ctx: Context, req: PutObjectRequest) -> PutObjectOutput:
     )
     made = replace(ctx, bucket, present, made)
     if bucket.notifies:
-        notify(ctx, bucket, "ObjectCreated:Put", made)
+        notify(ctx, bucket, event, made)
     result: PutObjectOutput = {"ETag": f'"{made.etag}"', **shown(kind, checksum, composite=False)}  # type: ignore[typeddict-item]
     if bucket.versioning:
         result["VersionId"] = shown_version(made)
