@@ -3,15 +3,26 @@
 Order, as in S3: the bucket exists, it is in this region, it belongs to whom the client expects, the caller may.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pilvi.core.caller import Check
 from pilvi.core.context import Context
 from pilvi.core.errors import AccessDenied, CloudError, NotBuilt
 from pilvi.core.operation import Checks
-from pilvi.services.s3.errors import InvalidBucketName, NoSuchBucket, NoSuchKey, PermanentRedirect, invalid_argument
+from pilvi.services.s3.accesslogs.watch import watch
+from pilvi.services.s3.acls import checks as with_lists
+from pilvi.services.s3.conditions import http_date, when
+from pilvi.services.s3.errors import (
+    InvalidBucketName,
+    MethodNotAllowed,
+    NoSuchBucket,
+    NoSuchKey,
+    NoSuchVersion,
+    PermanentRedirect,
+)
 from pilvi.services.s3.names import bucket_arn, check_key, could_be_bucket, object_arn
+from pilvi.services.s3.objects import asked_version, find_version, latest, shown_version
 from pilvi.services.s3.records import Bucket, StoredObject
 
 Params = Mapping[str, Any]
@@ -30,6 +41,8 @@ def find_bucket(ctx: Context, req: Params, *, any_region: bool = False) -> Bucke
     bucket: Bucket | None = ctx.memo.get(name)
     if bucket is None:
         bucket = ctx.memo[name] = named_bucket(ctx, name)
+        if bucket.logs:
+            watch(ctx, bucket)
     if bucket.region != ctx.request.region and not any_region and ctx.caller.kind != "anonymous":
         raise redirect(bucket)
     if "ExpectedBucketOwner" in req and req["ExpectedBucketOwner"] != bucket.account:
@@ -63,38 +76,79 @@ def find_object(ctx: Context, bucket: Bucket, key: str) -> StoredObject | None:
     return found
 
 
-def existing_object(ctx: Context, bucket: Bucket, req: Params) -> StoredObject:
-    """The object that a reading request names.
+def named_version(ctx: Context, bucket: Bucket, req: Params) -> StoredObject | None:
+    """What a reading request names: the object at a key, or one version of it (which may be a delete marker).
 
     Raises:
-        NoSuchKey: there is none, and the caller may know it (s3:ListBucket).
-        AccessDenied: there is none, and the caller may not know.
+        InvalidArgument: no version has such an id.
     """
-    check_version(req)
-    found = find_object(ctx, bucket, req["Key"])
-    if found is None:
-        raise missing(ctx, bucket, req["Key"])
+    if "VersionId" not in req:
+        return find_object(ctx, bucket, req["Key"])
+    version = asked_version(req["VersionId"])
+    place = (bucket.id, req["Key"], version)
+    if place not in ctx.memo:
+        ctx.memo[place] = find_version(ctx, bucket, req["Key"], version)
+    found: StoredObject | None = ctx.memo[place]
     return found
 
 
-def missing(ctx: Context, bucket: Bucket, key: str) -> CloudError:
-    if ctx.may(bucket_check(ctx, bucket, "s3:ListBucket")):
-        return NoSuchKey(fields={"Key": key})
-    return AccessDenied("Access Denied")
+def existing_object(ctx: Context, bucket: Bucket, req: Params) -> StoredObject:
+    """The object that a reading request names, by its key or by its key and version.
+
+    Raises:
+        NoSuchKey, NoSuchVersion: there is none, and the caller may know it (s3:ListBucket).
+        AccessDenied: there is none, and the caller may not know.
+        MethodNotAllowed: the version is a delete marker.
+        InvalidArgument: no version has such an id.
+    """
+    found = named_version(ctx, bucket, req)
+    if found is None:
+        raise missing(ctx, bucket, req["Key"], req.get("VersionId", ""))
+    if found.marker:
+        raise is_marker(ctx, found)
+    return found
 
 
-def check_version(req: Params) -> None:
-    """Objects of a bucket without versions have one, called null."""
-    version = req.get("VersionId", "null")
-    if version != "null":
-        raise invalid_argument("Invalid version id specified", "versionId", version)
+def missing(ctx: Context, bucket: Bucket, key: str, version: str = "") -> CloudError:
+    """Why there is no object at a key, or no version `version` (as it was asked for) of it."""
+    if not ctx.may(bucket_check(ctx, bucket, "s3:ListBucket")):
+        return AccessDenied("Access Denied")
+    if version:
+        return NoSuchVersion(fields={"Key": key, "VersionId": version})
+    marker = latest(ctx, bucket, key) if bucket.versioning else None
+    return NoSuchKey(fields={"Key": key}, headers=_marker_headers(marker) if marker else None)
+
+
+def is_marker(ctx: Context, marker: StoredObject) -> CloudError:
+    """A delete marker can be deleted, nothing else."""
+    headers = {**_marker_headers(marker), "Allow": "DELETE", "Last-Modified": http_date(when(marker.modified_ms))}
+    method = "HEAD" if ctx.request.operation.startswith("Head") else "GET"
+    return MethodNotAllowed(fields={"Method": method, "ResourceType": "DeleteMarker"}, headers=headers)
+
+
+def _marker_headers(marker: StoredObject) -> dict[str, str]:
+    return {"x-amz-delete-marker": "true", "x-amz-version-id": shown_version(marker)}
 
 
 def bucket_check(ctx: Context, bucket: Bucket, action: str, conditions: Conditions | None = None) -> Check:
+    if bucket.ownership:
+        return with_lists.bucket_check(ctx, bucket, action, conditions or {})
     return Check(action, bucket_arn(bucket.name), bucket.account, policy_for(ctx, bucket), conditions or {})
 
 
-def object_check(ctx: Context, bucket: Bucket, key: str, action: str, conditions: Conditions | None = None) -> Check:
+def object_check(
+    ctx: Context,
+    bucket: Bucket,
+    key: str,
+    action: str,
+    conditions: Conditions | None = None,
+    found: StoredObject | None = None,
+) -> Check:
+    """`found`: the version that is meant, where it is there; else the object at the key is."""
+    if bucket.ownership:
+        if found is None and action in with_lists.ABOUT_OBJECTS:
+            found = find_object(ctx, bucket, key)
+        return with_lists.object_check(ctx, bucket, key, action, conditions or {}, found)
     return Check(action, object_arn(bucket.name, key), bucket.account, policy_for(ctx, bucket), conditions or {})
 
 
@@ -117,19 +171,21 @@ def on_bucket(action: str, *, any_region: bool = False) -> Checks:
     return check
 
 
-def on_object(action: str) -> Checks:
-    """One question about an object that is there (or not)."""
+def on_object(action: str, told: Callable[[Params], Conditions] | None = None) -> Checks:
+    """One question about an object that is there (or not). `told`: what policies can know of the request."""
 
     def check(ctx: Context, req: Params) -> Check:
         bucket = find_bucket(ctx, req)
         key: str = req["Key"]
         check_key(key)
-        found = find_object(ctx, bucket, key)
+        found = named_version(ctx, bucket, req)
         conditions = existing_tags(found) if found is not None and found.tags else None
+        if told is not None:
+            conditions = (conditions or {}) | told(req)
         if "VersionId" in req:
             version: Conditions = {"s3:VersionId": req["VersionId"]}
-            return object_check(ctx, bucket, key, of_version(action), (conditions or {}) | version)
-        return object_check(ctx, bucket, key, action, conditions)
+            return object_check(ctx, bucket, key, of_version(action), (conditions or {}) | version, found)
+        return object_check(ctx, bucket, key, action, conditions, found)
 
     return check
 

@@ -1,12 +1,12 @@
 """DeleteObject and DeleteObjects."""
 
+from typing import TypedDict
+
 from pilvi.core.caller import Check
 from pilvi.core.context import Context
 from pilvi.core.errors import AccessDenied, CloudError, NotBuilt
 from pilvi.core.operation import operation
 from pilvi.services.s3.access import (
-    Params,
-    check_version,
     existing_tags,
     find_bucket,
     object_check,
@@ -14,10 +14,18 @@ from pilvi.services.s3.access import (
     on_object,
     refuse,
 )
+from pilvi.services.s3.accesslogs.watch import watch_batch
 from pilvi.services.s3.conditions import names_etag
 from pilvi.services.s3.errors import MalformedXML, failed_condition, invalid_argument
 from pilvi.services.s3.names import check_key
-from pilvi.services.s3.objects import remove
+from pilvi.services.s3.objects import (
+    asked_version,
+    current,
+    find_version,
+    remove,
+    remove_version,
+    shown_version,
+)
 from pilvi.services.s3.records import Bucket, StoredObject
 from pilvi.services.s3.types import (
     DeletedObject,
@@ -34,25 +42,36 @@ _UNBUILT = frozenset({"IfMatchLastModifiedTime", "IfMatchSize", "MFA"})  # on AW
 _UNBUILT_IN_BATCH = frozenset({"LastModifiedTime", "Size"})
 
 
+class _Named(TypedDict, total=False):
+    Key: str
+    VersionId: str
+
+
 @operation("DeleteObject", check=on_object("s3:DeleteObject"), open=True)
 def delete_object(ctx: Context, req: DeleteObjectRequest) -> DeleteObjectOutput:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html"""
     refuse(req, _UNBUILT)
-    check_version(req)
-    bucket = find_bucket(ctx, req)
-    _check_bypass(req)
-    _check_match(ctx, bucket, req["Key"], req.get("IfMatch"))
-    remove(ctx, bucket, req["Key"])
-    return {}
-
-
-def _check_bypass(req: Params) -> None:
-    """Object lock is not built, so no bucket has it: here as on AWS, nothing is there to be bypassed."""
-    if "BypassGovernanceRetention" in req:
+    bucket, key = find_bucket(ctx, req), req["Key"]
+    if "BypassGovernanceRetention" in req and not bucket.locks:
         header = "x-amz-bypass-governance-retention"
         raise invalid_argument(
             f"{header} is only applicable to Object Lock enabled buckets.", header, req["BypassGovernanceRetention"]
         )
+    _check_match(ctx, bucket, key, req.get("IfMatch"))
+    if "VersionId" not in req:
+        marker = remove(ctx, bucket, key)
+        return {"DeleteMarker": True, "VersionId": shown_version(marker)} if marker else {}
+    gone = _remove_version(ctx, bucket, key, req["VersionId"], bypass=req.get("BypassGovernanceRetention", False))
+    result: DeleteObjectOutput = {"VersionId": req["VersionId"]} if bucket.versioning else {}
+    if gone is not None and gone.marker:
+        result["DeleteMarker"] = True
+    return result
+
+
+def _remove_version(ctx: Context, bucket: Bucket, key: str, asked: str, *, bypass: bool) -> StoredObject | None:
+    """Removes the version that a client calls `asked`; whether `bypass` is for this client to say is found out."""
+    may = bypass and bucket.locks and ctx.may(object_check(ctx, bucket, key, "s3:BypassGovernanceRetention"))
+    return remove_version(ctx, bucket, key, asked_version(asked), bypass=may)
 
 
 def _check_match(ctx: Context, bucket: Bucket, key: str, etag: str | None) -> None:
@@ -77,14 +96,16 @@ def delete_objects(ctx: Context, req: DeleteObjectsRequest) -> DeleteObjectsOutp
     wanted = req["Delete"]["Objects"]
     if not 1 <= len(wanted) <= DELETED_MAX:
         raise MalformedXML
+    bypass = req.get("BypassGovernanceRetention", False)
     deleted: list[DeletedObject] = []
     errors: list[Error] = []
     for item in wanted:
         try:
-            _delete_one(ctx, bucket, item)
-            deleted.append(_named(item))
+            deleted.append(_delete_one(ctx, bucket, item, bypass=bypass))
         except CloudError as error:
-            errors.append({"Key": item["Key"], "Code": error.code, "Message": error.message})
+            errors.append({**_named(item), "Code": error.code, "Message": error.message})
+    if bucket.logs:
+        watch_batch(ctx, deleted, errors)
     result: DeleteObjectsOutput = {}
     if deleted and not req["Delete"].get("Quiet", False):
         result["Deleted"] = deleted
@@ -93,20 +114,39 @@ def delete_objects(ctx: Context, req: DeleteObjectsRequest) -> DeleteObjectsOutp
     return result
 
 
-def _delete_one(ctx: Context, bucket: Bucket, item: ObjectIdentifier) -> None:
+def _delete_one(ctx: Context, bucket: Bucket, item: ObjectIdentifier, *, bypass: bool) -> DeletedObject:
     """Raises before anything is changed."""
     key = item["Key"]
     check_key(key)
     if not _UNBUILT_IN_BATCH.isdisjoint(item):
         raise NotBuilt("A parameter you provided implies functionality that is not implemented")
-    action = of_version("s3:DeleteObject") if "VersionId" in item else "s3:DeleteObject"
-    present = ctx.tx[StoredObject].get(bucket.id, key)
-    if not ctx.may(object_check(ctx, bucket, key, action, existing_tags(present) if present else None)):
+    if not ctx.may(_item_check(ctx, bucket, item)):
         raise AccessDenied("Access Denied")
-    check_version(item)
     _check_match(ctx, bucket, key, item.get("ETag"))
-    remove(ctx, bucket, key)
+    result: DeletedObject = {"Key": key}
+    if "VersionId" in item:
+        result["VersionId"] = item["VersionId"]
+    if "VersionId" in item:
+        gone = _remove_version(ctx, bucket, key, item["VersionId"], bypass=bypass)
+        marker = gone if gone is not None and gone.marker else None
+    else:
+        marker = remove(ctx, bucket, key)
+    if marker is not None:
+        result["DeleteMarker"] = True
+        result["DeleteMarkerVersionId"] = shown_version(marker)
+    return result
 
 
-def _named(item: ObjectIdentifier) -> DeletedObject:
+def _item_check(ctx: Context, bucket: Bucket, item: ObjectIdentifier) -> Check:
+    key = item["Key"]
+    if "VersionId" not in item:
+        present = current(ctx, bucket, key)
+        return object_check(ctx, bucket, key, "s3:DeleteObject", existing_tags(present) if present else None, present)
+    named = find_version(ctx, bucket, key, asked_version(item["VersionId"]))
+    conditions = existing_tags(named) if named else {}
+    conditions["s3:VersionId"] = item["VersionId"]
+    return object_check(ctx, bucket, key, of_version("s3:DeleteObject"), conditions)
+
+
+def _named(item: ObjectIdentifier) -> _Named:
     return {"Key": item["Key"], "VersionId": item["VersionId"]} if "VersionId" in item else {"Key": item["Key"]}

@@ -17,6 +17,7 @@ from pilvi.services.s3.names import bucket_arn, owner_id
 from pilvi.services.s3.records import Bucket, BucketNotifications, NotificationRule, StoredObject
 
 PRINCIPAL = "s3.amazonaws.com"
+_NOTHING = "d41d8cd98f00b204e9800998ecf8427e"  # MD5 of no bytes, which is what a delete marker has
 
 
 def notify(ctx: Context, bucket: Bucket, event: str, about: StoredObject) -> None:
@@ -83,4 +84,8 @@ def _object(ctx: Context, event: str, about: StoredObject) -> dict[str, Any]:
     shown: dict[str, Any] = {"key": quote_plus(about.key, safe="/*")}
     if not event.startswith("ObjectRemoved:"):
         shown |= {"size": about.size, "eTag": about.etag}
+    elif about.marker:
+        shown["eTag"] = _NOTHING
+    if about.version:
+        shown["versionId"] = about.version
     return shown | {"sequencer": f"{ctx.tx.next_id('s3_sequencer'):018X}"}

@@ -50,11 +50,11 @@ def source_check(ctx: Context, req: Params) -> Check:
     name, key, version = named_source(req)
     bucket = source_bucket(ctx, req, name)
     check_key(key)
-    found = named_version(ctx, bucket, _as_request(key, version))
+    found = source_object(ctx, bucket, key, version)
     conditions = existing_tags(found) if found else {}
     if not version:
-        return object_check(ctx, bucket, key, "s3:GetObject", conditions)
-    return object_check(ctx, bucket, key, of_version("s3:GetObject"), {**conditions, "s3:VersionId": version})
+        return object_check(ctx, bucket, key, "s3:GetObject", conditions, found)
+    return object_check(ctx, bucket, key, of_version("s3:GetObject"), {**conditions, "s3:VersionId": version}, found)
 
 
 def find_source(ctx: Context, req: Params) -> StoredObject:
@@ -73,6 +73,11 @@ def find_source(ctx: Context, req: Params) -> StoredObject:
         raise InvalidRequest(_MARKER) from None
     check_source(req, found)
     return found
+
+
+def source_object(ctx: Context, bucket: Bucket, key: str, version: str) -> StoredObject | None:
+    """What a copy's source names, if it is there; `version` as the client wrote it, "" for the latest."""
+    return named_version(ctx, bucket, _as_request(key, version))
 
 
 def _as_request(key: str, version: str) -> Params:

@@ -6,11 +6,11 @@ from pilvi.core.caller import Check
 from pilvi.core.context import Context
 from pilvi.core.operation import operation
 from pilvi.services.s3.access import (
-    check_version,
+    Params,
     existing_object,
     existing_tags,
     find_bucket,
-    missing,
+    named_version,
     object_check,
     of_version,
     on_bucket,
@@ -20,7 +20,8 @@ from pilvi.services.s3.access import (
 from pilvi.services.s3.errors import NoSuchTagSet
 from pilvi.services.s3.names import check_key
 from pilvi.services.s3.notify import notify
-from pilvi.services.s3.records import Bucket, BucketTags, StoredObject
+from pilvi.services.s3.objects import shown_version, update
+from pilvi.services.s3.records import BucketTags
 from pilvi.services.s3.tags import BUCKET_TAGS_MAX, OBJECT_TAGS_MAX, as_set, parse_set
 from pilvi.services.s3.types import (
     DeleteBucketTaggingRequest,
@@ -39,46 +40,48 @@ from pilvi.services.s3.types import (
 @operation("GetObjectTagging", reads=True, check=on_object("s3:GetObjectTagging"), open=True)
 def get_object_tagging(ctx: Context, req: GetObjectTaggingRequest) -> GetObjectTaggingOutput:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectTagging.html"""
-    return {"TagSet": as_set(existing_object(ctx, find_bucket(ctx, req), req).tags)}
+    bucket = find_bucket(ctx, req)
+    found = existing_object(ctx, bucket, req)
+    result: GetObjectTaggingOutput = {"TagSet": as_set(found.tags)}
+    if bucket.versioning:
+        result["VersionId"] = shown_version(found)
+    return result
 
 
 def _put_check(ctx: Context, req: PutObjectTaggingRequest) -> Check:
     bucket, key = find_bucket(ctx, req), req["Key"]
     check_key(key)
-    found = ctx.tx[StoredObject].get(bucket.id, key)
+    found = named_version(ctx, bucket, req)
     conditions = requested_tags({tag["Key"]: tag["Value"] for tag in req["Tagging"]["TagSet"]})
     conditions |= existing_tags(found) if found else {}
     action = "s3:PutObjectTagging"
-    return object_check(ctx, bucket, key, of_version(action) if "VersionId" in req else action, conditions)
+    if "VersionId" in req:
+        action = of_version(action)
+        conditions["s3:VersionId"] = req["VersionId"]
+    return object_check(ctx, bucket, key, action, conditions, found)
 
 
 @operation("PutObjectTagging", check=_put_check, open=True)
 def put_object_tagging(ctx: Context, req: PutObjectTaggingRequest) -> PutObjectTaggingOutput:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectTagging.html"""
     tags = parse_set(req["Tagging"]["TagSet"], OBJECT_TAGS_MAX)
-    check_version(req)
-    _retag(ctx, find_bucket(ctx, req), req["Key"], tags, "ObjectTagging:Put")
-    return {}
+    return _retag(ctx, req, tags, "ObjectTagging:Put")  # type: ignore[return-value]
 
 
 @operation("DeleteObjectTagging", check=on_object("s3:DeleteObjectTagging"), open=True)
 def delete_object_tagging(ctx: Context, req: DeleteObjectTaggingRequest) -> DeleteObjectTaggingOutput:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjectTagging.html"""
-    check_version(req)
-    _retag(ctx, find_bucket(ctx, req), req["Key"], {}, "ObjectTagging:Delete")
-    return {}
+    return _retag(ctx, req, {}, "ObjectTagging:Delete")  # type: ignore[return-value]
 
 
-def _retag(ctx: Context, bucket: Bucket, key: str, tags: dict[str, str], event: str) -> None:
-    """Tags change neither the object's time nor its bytes."""
-    objects = ctx.tx[StoredObject]
-    found = objects.get(bucket.id, key)
-    if found is None:
-        raise missing(ctx, bucket, key)
-    changed = msgspec.structs.replace(found, tags=tags)
-    objects.put(changed)
+def _retag(ctx: Context, req: Params, tags: dict[str, str], event: str) -> dict[str, str]:
+    """Tags change neither the object's time nor its bytes, and make no version."""
+    bucket = find_bucket(ctx, req)
+    changed = msgspec.structs.replace(existing_object(ctx, bucket, req), tags=tags)
+    update(ctx, bucket, changed)
     if bucket.notifies:
         notify(ctx, bucket, event, changed)
+    return {"VersionId": shown_version(changed)} if bucket.versioning else {}
 
 
 @operation("GetBucketTagging", reads=True, check=on_bucket("s3:GetBucketTagging"), open=True)
