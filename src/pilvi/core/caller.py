@@ -57,6 +57,9 @@ class Check(msgspec.Struct, frozen=True):
         owner: account that owns the resource; "" means the caller's own.
         policy: the resource's own policy document (JSON text), if it has one.
         context: condition keys that belong to this question, e.g. {"s3:prefix": "a/"}.
+        granted: an access control list of the resource allows the caller's account to do it. Counts as a grant of the
+            resource's policy to that account; for callers without an account it is all that is needed.
+        only_denies: `policy` can refuse but not allow: the resource belongs to somebody else than the policy's author.
     """
 
     action: str
@@ -64,6 +67,8 @@ class Check(msgspec.Struct, frozen=True):
     owner: str = ""
     policy: str | None = None
     context: Mapping[str, str | list[str]] = {}
+    granted: bool = False
+    only_denies: bool = False
 
 
 class Credential(msgspec.Struct, frozen=True):

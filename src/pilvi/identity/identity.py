@@ -59,6 +59,10 @@ class Identity:
         """Whether the context's caller is allowed what `check` asks."""
         return authorise.judge(ctx.tx, self._directory, ctx.caller, check, ctx.request.context, ctx.now_ms).allowed
 
+    def has_account(self, tx: "Tx", account: str) -> bool:
+        """Whether anybody exists in an account."""
+        return self._directory.has_account(tx, account)
+
     def issue_session(self, caller: Caller, duration_seconds: int, now_ms: int) -> SessionCredentials:
         """Temporary credentials that authenticate as `caller`."""
         return self._tokens.issue(caller, duration_seconds, now_ms)

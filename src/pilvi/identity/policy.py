@@ -12,6 +12,9 @@ Two accounts: the caller's side (own policies, boundary, session) and the resour
 account is allowed everything on its own side. Services of the cloud and anonymous callers have no side of their own:
 only the resource's policy speaks for them.
 
+An access control list (`Check.granted`) counts as a grant of the resource's policy to the caller's account. Where the
+resource belongs to another account than the policy's author (`Check.only_denies`), the policy can only deny.
+
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic-cross-account.html
 """
@@ -22,7 +25,7 @@ from typing import Literal
 import msgspec
 
 from pilvi.identity.documents import Policy, Statement
-from pilvi.identity.principals import DIRECT, NOBODY, ROLE
+from pilvi.identity.principals import ACCOUNT, DIRECT, NOBODY, ROLE
 from pilvi.identity.question import Question
 
 Kind = Literal["identity-based policy", "resource-based policy", "permissions boundary", "session policy"]
@@ -95,7 +98,9 @@ def _denying(question: Question, documents: Sequence[Policy], kind: Kind) -> Dec
 
 def _granted(question: Question, policies: Policies) -> Decision:
     caller = question.caller
-    strength, by_resource = _resource_grant(question, policies.resource)
+    strength, by_resource = _resource_grant(question, None if question.check.only_denies else policies.resource)
+    if question.check.granted:
+        strength = max(strength, ACCOUNT)
     resource_sid = by_resource.sid if by_resource else ""
     if caller.kind in {"service", "anonymous"}:
         return Decision(strength != NOBODY, explicit=False, kind="resource-based policy", sid=resource_sid)

@@ -12,6 +12,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 import re
 from collections.abc import Iterable, Mapping
 
+from pilvi.core.accounts import account_of
 from pilvi.core.caller import Caller
 
 NOBODY, ACCOUNT, ROLE, DIRECT = range(4)
@@ -30,8 +31,10 @@ class Principals:
         named: Mapping[str, str | list[str]] = {"AWS": element} if isinstance(element, str) else element
         self.everyone = "*" in _listed(named, "AWS")
         self.services = frozenset(_listed(named, "Service"))
-        self.accounts = frozenset(found[1] for text in _listed(named, "AWS") if (found := _ACCOUNT.fullmatch(text)))
-        self.names = frozenset((*_listed(named, "AWS"), *_listed(named, "Federated"), *_listed(named, "CanonicalUser")))
+        numbers = (found[1] for text in _listed(named, "AWS") if (found := _ACCOUNT.fullmatch(text)))
+        canonical = (account for text in _listed(named, "CanonicalUser") if (account := account_of(text)))
+        self.accounts = frozenset((*numbers, *canonical))
+        self.names = frozenset((*_listed(named, "AWS"), *_listed(named, "Federated")))
 
     def match(self, caller: Caller) -> int:
         """NOBODY, or how directly the caller is meant: ACCOUNT < ROLE < DIRECT."""

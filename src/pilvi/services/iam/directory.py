@@ -81,6 +81,12 @@ class IamDirectory:
             _remember(known, identity, arn)
         return arn == caller.identity_arn
 
+    def has_account(self, tx: "Tx", account: str) -> bool:
+        keys = tx[AccessKey].scan(account, index="user", limit=1)
+        return any(
+            True for found in (keys, tx[User].scan(account, limit=1), tx[Role].scan(account, limit=1)) for _ in found
+        )
+
     def write_uses(self, tx: "Tx", uses: Uses) -> None:
         for identity, (at_ms, service, region) in uses.items():
             tx[Use].put(Use(identity, at_ms, service, region))

@@ -28,6 +28,7 @@ from pilvi.services.s3.cors.records import BucketSharing
 from pilvi.services.s3.cors.sharing import BucketsShare
 from pilvi.services.s3.encryption import configuration as encryption
 from pilvi.services.s3.lifecycle import configuration as lifecycle
+from pilvi.services.s3.lifecycle.delivery import Aging
 from pilvi.services.s3.lifecycle.records import Lifecycle
 from pilvi.services.s3.records import RECORDS
 
@@ -58,5 +59,6 @@ SERVICE = service(
         versions,
     ],
     [*RECORDS, *LOG_RECORDS, BucketSharing, Lifecycle],
+    deliveries=[Aging()],
     sharing=BucketsShare(),
 )

@@ -9,7 +9,7 @@ import msgspec
 from pilvi.core.errors import NotBuilt
 from pilvi.services.s3.access import refuse
 from pilvi.services.s3.conditions import http_date
-from pilvi.services.s3.errors import AccessControlListNotSupported, InvalidStorageClass, MetadataTooLarge
+from pilvi.services.s3.errors import InvalidStorageClass, MetadataTooLarge
 from pilvi.services.s3.records import StoredObject, Upload
 from pilvi.services.s3.tags import parse_header
 
@@ -48,9 +48,6 @@ UNBUILT = frozenset(
         "ObjectLockLegalHoldStatus", "ObjectLockMode", "ObjectLockRetainUntilDate", "WriteOffsetBytes",
     }
 )  # fmt: skip
-_GRANTS = frozenset({"GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP"})
-# With the bucket's owner owning every object, these two say what is true anyway.
-_TRUE_ACLS = frozenset({"private", "bucket-owner-full-control"})
 
 
 class Attributes(msgspec.Struct, frozen=True):
@@ -63,20 +60,19 @@ class Attributes(msgspec.Struct, frozen=True):
 
 
 _NOTHING = Attributes({}, {}, {}, "")
-_TELLING = frozenset({"ACL", "Metadata", "StorageClass", "Tagging", *HEADERS, *_GRANTS, *UNBUILT})
+_TELLING = frozenset({"Metadata", "StorageClass", "Tagging", *HEADERS, *UNBUILT})
 
 
 def attributes(req: Params) -> Attributes:
     """The attributes that a request's headers give to a new object.
 
     Raises:
-        MetadataTooLarge, InvalidStorageClass, InvalidTag, AccessControlListNotSupported: what they ask for cannot be.
+        MetadataTooLarge, InvalidStorageClass, InvalidTag: what they ask for cannot be.
         NotBuilt: it can on S3, and not here.
     """
     if _TELLING.isdisjoint(req):
         return _NOTHING
     refuse(req, UNBUILT)
-    check_acl(req)
     return Attributes(
         headers=_headers(req),
         metadata=metadata(req["Metadata"]) if "Metadata" in req else {},
@@ -93,12 +89,6 @@ def _headers(req: Params) -> dict[str, str]:
         if kept:
             headers["content_encoding"] = kept
     return headers
-
-
-def check_acl(req: Params) -> None:
-    """Raises AccessControlListNotSupported unless the request's ACL says nothing new."""
-    if ("ACL" in req and req["ACL"] not in _TRUE_ACLS) or not _GRANTS.isdisjoint(req):
-        raise AccessControlListNotSupported
 
 
 def metadata(given: Mapping[str, str]) -> dict[str, str]:

@@ -9,15 +9,14 @@ from pilvi.core.context import Context
 from pilvi.core.operation import operation
 from pilvi.services.s3.access import Conditions, find_bucket, on_bucket, refuse
 from pilvi.services.s3.accesslogs.records import BucketLogging
-from pilvi.services.s3.attributes import check_acl
+from pilvi.services.s3.acls.conditions import list_conditions
+from pilvi.services.s3.acls.making import Openness, openness, openness_checks
 from pilvi.services.s3.conditions import when
 from pilvi.services.s3.cors.records import BucketSharing
 from pilvi.services.s3.errors import (
-    AccessControlListNotSupported,
     BucketAlreadyExists,
     BucketAlreadyOwnedByYou,
     BucketNotEmpty,
-    InvalidBucketAclWithObjectOwnership,
     TooManyBuckets,
     invalid_argument,
 )
@@ -44,61 +43,63 @@ from pilvi.services.s3.uploads import forget_upload
 BUCKETS_MAX = 10_000
 """AWS's default quota of general purpose buckets in an account, and the longest page of ListBuckets."""
 
-CLASSIC = "classic"
-"""The setting under which new buckets are as AWS made them until April 2023: with ACLs, and with nothing blocked."""
-
 _UNBUILT = frozenset({"ObjectLockEnabledForBucket", "BucketNamespace"})
 
 
-def _create_check(ctx: Context, req: CreateBucketRequest) -> Check:
+def _create_check(ctx: Context, req: CreateBucketRequest) -> list[Check]:
     check_bucket_name(req["Bucket"])
     conditions: Conditions = {}
     constraint = req.get("CreateBucketConfiguration", {}).get("LocationConstraint")
     if constraint:
         conditions["s3:LocationConstraint"] = constraint
-    if "ACL" in req:
-        conditions["s3:x-amz-acl"] = req["ACL"]
-    return Check("s3:CreateBucket", bucket_arn(req["Bucket"]), context=conditions)
+    conditions |= list_conditions(req)
+    return [Check("s3:CreateBucket", bucket_arn(req["Bucket"]), context=conditions), *openness_checks(req)]
 
 
 @operation("CreateBucket", check=_create_check)
 def create_bucket(ctx: Context, req: CreateBucketRequest) -> CreateBucketOutput:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html"""
     name, configuration = req["Bucket"], req.get("CreateBucketConfiguration", {})
-    _check_ownership(req)
+    refuse({name: value for name, value in req.items() if value is not False}, _UNBUILT)
+    to_others = openness(ctx, req)
     region = region_of(configuration.get("LocationConstraint"), ctx.region)
     tags = parse_set(configuration.get("Tags", []), BUCKET_TAGS_MAX)
     present = ctx.tx[Bucket].get(name)
     if present is None:
-        _make(ctx, name, region, tags)
+        _make(ctx, name, region, tags, to_others)
     elif present.account != ctx.account:
         raise BucketAlreadyExists(fields={"BucketName": name})
-    elif not ctx.region == present.region == region == HOME:  # there, its owner may create it again: nothing changes
+    elif not ctx.region == present.region == region == HOME:  # there, its owner may make it again
         raise BucketAlreadyOwnedByYou(fields={"BucketName": name})
+    else:
+        _reset_list(ctx, present, to_others)
     return {"Location": f"/{name}", "BucketArn": bucket_arn(name)}
 
 
-def _check_ownership(req: CreateBucketRequest) -> None:
-    """New buckets own what is in them; no other ownership is built."""
-    refuse({name: value for name, value in req.items() if value is not False}, _UNBUILT)
-    if req.get("ObjectOwnership", "BucketOwnerEnforced") != "BucketOwnerEnforced":
-        refuse(req, frozenset({"ObjectOwnership"}))
-    try:
-        check_acl(req)
-    except AccessControlListNotSupported:
-        raise InvalidBucketAclWithObjectOwnership from None
-
-
-def _make(ctx: Context, name: str, region: str, tags: dict[str, str]) -> None:
+def _make(ctx: Context, name: str, region: str, tags: dict[str, str], to_others: Openness) -> None:
     buckets = ctx.tx[Bucket]
     if buckets.count(ctx.account, index="account") >= BUCKETS_MAX:
         raise TooManyBuckets
-    made = Bucket(name, ctx.account, ctx.tx.next_id("s3_bucket"), region, ctx.now_ms)
-    if ctx.cloud.setting("s3_new_buckets") == CLASSIC:
-        made = msgspec.structs.replace(made, ownership="writer", public_access=None)
+    made = Bucket(
+        name,
+        ctx.account,
+        ctx.tx.next_id("s3_bucket"),
+        region,
+        ctx.now_ms,
+        ownership=to_others.ownership,
+        acl=to_others.acl,
+        public_access=to_others.public_access,
+    )
     buckets.put(made)
     if tags:
         ctx.tx[BucketTags].put(BucketTags(made.id, tags))
+
+
+def _reset_list(ctx: Context, bucket: Bucket, to_others: Openness) -> None:
+    """A bucket that its owner makes again stays as it is, but for its access control list."""
+    acl = to_others.acl if bucket.ownership else bucket.acl
+    if acl != bucket.acl:
+        ctx.tx[Bucket].put(msgspec.structs.replace(bucket, acl=acl))
 
 
 @operation("HeadBucket", reads=True, check=on_bucket("s3:ListBucket"), open=True)

@@ -129,6 +129,10 @@ def contents(rows: list[StoredObject], owned_by: Bucket | None) -> list[Object]:
         owner: Owner = {"ID": owner_id(owned_by.account)}
         for entry in found:
             entry["Owner"] = owner
+        if owned_by.ownership:
+            for entry, row in zip(found, rows, strict=True):
+                if row.owner:
+                    entry["Owner"] = {"ID": owner_id(row.owner)}
     return found
 
 
@@ -170,8 +174,9 @@ def encoded(req: Params, result: dict[str, Any], names: Iterable[str]) -> dict[s
     for member in names:
         if member in result:
             result[member] = _quote(result[member])
-    for entry in (*result.get("Contents", ()), *result.get("Versions", ()), *result.get("Uploads", ())):
-        entry["Key"] = _quote(entry["Key"])
+    for listed in ("Contents", "Versions", "DeleteMarkers", "Uploads"):
+        for entry in result.get(listed, ()):
+            entry["Key"] = _quote(entry["Key"])
     for common in result.get("CommonPrefixes", ()):
         common["Prefix"] = _quote(common["Prefix"])
     return result

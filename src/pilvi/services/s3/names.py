@@ -5,8 +5,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 """
 
 import re
-from hashlib import sha256
 
+from pilvi.core.accounts import canonical_id
 from pilvi.services.s3.errors import InvalidBucketName, InvalidURI, KeyTooLongError
 
 KEY_BYTES_MAX = 1024
@@ -60,8 +60,8 @@ def successor(prefix: str) -> str:
 
 
 def owner_id(account: str) -> str:
-    """The canonical user id of an account: 64 hexadecimal digits that say nothing."""
-    return sha256(b"pilvi:canonical-user:" + account.encode()).hexdigest()
+    """The canonical user id of an account."""
+    return canonical_id(account)
 
 
 def bucket_arn(name: str) -> str:

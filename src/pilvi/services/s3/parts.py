@@ -8,6 +8,7 @@ from pilvi.core.effects import Restage, Staged, StagePlan
 from pilvi.core.operation import operation
 from pilvi.services.s3 import checksums
 from pilvi.services.s3.access import Params, find_bucket, object_check, on_object, refuse
+from pilvi.services.s3.acls.checks import owner_of
 from pilvi.services.s3.attributes import UNBUILT
 from pilvi.services.s3.conditions import when
 from pilvi.services.s3.encryption import seals
@@ -31,7 +32,7 @@ from pilvi.services.s3.types import (
     UploadPartOutput,
     UploadPartRequest,
 )
-from pilvi.services.s3.uploads import find_upload, initiator
+from pilvi.services.s3.uploads import find_upload, initiator, on_upload
 
 PART_BYTES_MAX = 5 * 1024**3
 PARTS_MAX = 10_000
@@ -196,7 +197,7 @@ def _reread(
 # -- what is there already ---------------------------------------------------------------------------------------------
 
 
-@operation("ListParts", reads=True, check=on_object("s3:ListMultipartUploadParts"), open=True)
+@operation("ListParts", reads=True, check=on_upload("s3:ListMultipartUploadParts"), open=True)
 def list_parts(ctx: Context, req: ListPartsRequest) -> ListPartsOutput:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html"""
     bucket = find_bucket(ctx, req)
@@ -214,7 +215,7 @@ def list_parts(ctx: Context, req: ListPartsRequest) -> ListPartsOutput:
         "IsTruncated": len(rows) > most,
         "Parts": [_shown(upload, part) for part in rows[:most]],
         "Initiator": initiator(upload),
-        "Owner": {"ID": owner_id(bucket.account)},
+        "Owner": {"ID": owner_id(owner_of(bucket, upload))},
         "StorageClass": upload.storage_class or "STANDARD",
     }
     if bucket.ages:

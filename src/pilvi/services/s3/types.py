@@ -336,6 +336,10 @@ if TYPE_CHECKING:
         Bucket: str
         ExpectedBucketOwner: NotRequired[str]
 
+    class DeleteBucketOwnershipControlsRequest(TypedDict):
+        Bucket: str
+        ExpectedBucketOwner: NotRequired[str]
+
     class DeleteBucketPolicyRequest(TypedDict):
         Bucket: str
         ExpectedBucketOwner: NotRequired[str]

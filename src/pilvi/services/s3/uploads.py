@@ -4,9 +4,11 @@ from collections.abc import Container, Iterator
 
 from pilvi.core.caller import Caller, Check
 from pilvi.core.context import Context
-from pilvi.core.operation import operation
+from pilvi.core.operation import Checks, operation
 from pilvi.services.s3 import checksums
 from pilvi.services.s3.access import Params, bucket_check, find_bucket, on_object, refuse
+from pilvi.services.s3.acls.checks import owner_of, upload_check
+from pilvi.services.s3.acls.writing import ownership_of
 from pilvi.services.s3.attributes import attributes
 from pilvi.services.s3.conditions import when
 from pilvi.services.s3.encryption import seals
@@ -14,7 +16,7 @@ from pilvi.services.s3.encryption.wishes import wished
 from pilvi.services.s3.errors import InvalidRequest, NoSuchUpload
 from pilvi.services.s3.lifecycle.dates import abort_date
 from pilvi.services.s3.listing import check_texts, common_prefixes, encoded, page_size
-from pilvi.services.s3.names import owner_id
+from pilvi.services.s3.names import check_key, owner_id
 from pilvi.services.s3.objects import release_runs
 from pilvi.services.s3.put import write_checks
 from pilvi.services.s3.records import Bucket, Upload, UploadedPart
@@ -47,6 +49,7 @@ def create_multipart_upload(ctx: Context, req: CreateMultipartUploadRequest) -> 
     bucket, key = find_bucket(ctx, req), req["Key"]
     kind, composite = _chosen_checksum(req)
     given = attributes(req)
+    owner, acl = ownership_of(ctx, bucket, req)
     sealing = seals.begin(ctx, bucket, key, wished(req, bucket))
     upload = Upload(
         bucket=bucket.id,
@@ -61,6 +64,8 @@ def create_multipart_upload(ctx: Context, req: CreateMultipartUploadRequest) -> 
         metadata=given.metadata,
         tags=given.tags,
         storage_class=given.storage_class,
+        owner=owner,
+        acl=acl,
         seal=sealing.seal if sealing else None,
     )
     ctx.tx[Upload].put(upload)
@@ -103,7 +108,23 @@ def find_upload(ctx: Context, bucket: Bucket, req: Params) -> Upload:
     return found
 
 
-@operation("AbortMultipartUpload", check=on_object("s3:AbortMultipartUpload"), open=True)
+def on_upload(action: str) -> Checks:
+    """One question about an upload. Where lists count, whoever began it may without being granted it."""
+    ordinary = on_object(action)
+
+    def check(ctx: Context, req: Params) -> Check | list[Check]:
+        bucket = find_bucket(ctx, req)
+        if not bucket.ownership:
+            return ordinary(ctx, req)
+        check_key(req["Key"])
+        found = ctx.tx[Upload].get(bucket.id, req["Key"], req["UploadId"]) if req["UploadId"].isascii() else None
+        own = found is not None and ctx.caller.kind != "anonymous" and found.initiator == _initiator_id(ctx.caller)
+        return upload_check(ctx, bucket, req["Key"], action, own=own)
+
+    return check
+
+
+@operation("AbortMultipartUpload", check=on_upload("s3:AbortMultipartUpload"), open=True)
 def abort_multipart_upload(ctx: Context, req: AbortMultipartUploadRequest) -> AbortMultipartUploadOutput:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html"""
     refuse(req, _UNBUILT)
@@ -172,7 +193,7 @@ def _shown(bucket: Bucket, upload: Upload) -> MultipartUpload:
         "Key": upload.key,
         "Initiated": when(upload.initiated_ms),
         "StorageClass": upload.storage_class or "STANDARD",
-        "Owner": {"ID": owner_id(bucket.account)},
+        "Owner": {"ID": owner_id(owner_of(bucket, upload))},
         "Initiator": initiator(upload),
     }
     if upload.chosen:
