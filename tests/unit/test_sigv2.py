@@ -116,3 +116,26 @@ def test_other_services_do_not_take_it() -> None:
 def test_comparison_is_of_the_whole() -> None:
     """A prefix of the right signature is not enough."""
     assert not sigv2.matches("s", "text", "")
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({"x-amz-date": ""}, "AccessDenied"),
+        ({"x-amz-date": "", "date": "Tue, 27 Mar 2007 19:36:42 +0000"}, "AccessDenied"),
+        ({}, "AccessDenied"),
+        ({"x-amz-date": "yesterday"}, "AccessDenied"),
+        ({"x-amz-date": "Tue, 07 Jul 1950 21:53:04 GMT"}, "AccessDenied"),
+        ({"date": "Wed, 31 Dec 1969 23:59:59 GMT"}, "AccessDenied"),
+        ({"x-amz-date": "Thu, 01 Jan 1970 00:00:00 GMT"}, "RequestTimeTooSkewed"),
+        ({"x-amz-date": "Tue, 07 Jul 9999 21:53:04 GMT"}, "RequestTimeTooSkewed"),
+    ],
+)
+def test_dates_that_are_none(headers: dict[str, str], code: str) -> None:
+    """Missing, empty, unreadable or before 1970, the date is refused as none; any other is only too far away."""
+    request = Request("GET", "/b/k", "", {"authorization": "AWS AKIAIOSFODNN7EXAMPLE:c2lnbmF0dXJl", **headers})
+    claims = sigv4.read(request)
+    assert claims is not None
+    with pytest.raises(CloudError) as caught:
+        sigv4.verify(claims, request, SECRET, 1_175_024_202_000, "s3")
+    assert caught.value.code == code

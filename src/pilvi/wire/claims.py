@@ -49,6 +49,7 @@ class Claims(msgspec.Struct, frozen=True):
         problem: what makes it impossible to verify; `details` say more. `sigv4.verify` raises it.
         old: signed with version 2, which S3 alone understands. The timestamp of a presigned URL is then the second, since
             the Unix epoch, at which it expires.
+        policy: the document (base64) that an HTML form carries: of such a request nothing else is signed.
     """
 
     access_key_id: str = ""
@@ -65,6 +66,7 @@ class Claims(msgspec.Struct, frozen=True):
     problem: AuthProblem | None = None
     details: tuple[str, ...] = ()
     old: bool = False
+    policy: str = ""
 
     @property
     def scope(self) -> str:
@@ -175,10 +177,20 @@ def _read_old_query(query: str) -> Claims:
     )
 
 
+_EPOCH: Final = "19700101T000000Z"
+"""Version 2 knows no time before it."""
+
+
 def _read_old_header(credentials: str, headers: Mapping[str, str]) -> Claims:
     """The claims of a header signed with version 2: `AWS id:signature`."""
     key, _, signature = credentials.partition(":")
-    timestamp, problem, details = _other_date(headers.get("x-amz-date", ""), headers.get("date", ""))
+    amz = headers.get("x-amz-date")
+    if amz == "":  # an empty one replaces Date as a full one would
+        timestamp, problem, details = "", AuthProblem.DATE_MISSING, ()
+    else:
+        timestamp, problem, details = _other_date(amz or "", headers.get("date", ""))
+    if problem is None and timestamp < _EPOCH:
+        problem = AuthProblem.DATE_MALFORMED
     return Claims(
         key,
         service="s3",
@@ -293,3 +305,42 @@ def _decoded(text: str) -> str:
 @lru_cache(maxsize=1024)
 def _remembered(text: str) -> str:  # credentials and scopes are the same ones again and again
     return unquote(text)
+
+
+def read_form(fields: Mapping[str, str]) -> Claims | None:
+    """The claims of an HTML form; None when it makes none.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-UsingHTTPPOST.html
+    """
+    if fields.keys().isdisjoint(_FORM_FIELDS):
+        return None
+    old = fields.keys().isdisjoint(_FORM_FIELDS_NEW)
+    for name in _FORM_OLD if old else _FORM_NEW:
+        if not fields.get(name.lower()):
+            return Claims(service="s3", problem=AuthProblem.FORM_FIELD, details=(name,), old=old)
+    policy, token = fields["policy"].encode().decode("latin-1"), fields.get("x-amz-security-token", "")
+    if old:
+        key, signature = fields["awsaccesskeyid"], fields["signature"]
+        return Claims(key, service="s3", signature=signature, token=token, old=True, policy=policy)
+    return _form_claims(fields, policy, token)
+
+
+def _form_claims(fields: Mapping[str, str], policy: str, token: str) -> Claims:
+    """What version 4 signs: the policy's text, with the key of one day, region and service."""
+    credential, timestamp = fields["x-amz-credential"], fields["x-amz-date"]
+    scope = _CREDENTIAL.match(credential)
+    if fields["x-amz-algorithm"] != ALGORITHM:
+        return Claims(service="s3", problem=AuthProblem.QUERY_ALGORITHM, details=(fields["x-amz-algorithm"],))
+    if scope is None:
+        return Claims(service="s3", problem=AuthProblem.QUERY_CREDENTIAL, details=(credential,))
+    if not _TIMESTAMP.match(timestamp):
+        return Claims(service="s3", problem=AuthProblem.QUERY_DATE, details=(timestamp,))
+    key, date, region, service = scope.groups()
+    signature = fields["x-amz-signature"]
+    return Claims(key, date, region, service, signature=signature, timestamp=timestamp, token=token, policy=policy)
+
+
+_FORM_OLD: Final = ("AWSAccessKeyId", "policy", "signature")
+_FORM_NEW: Final = ("policy", "X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Signature")
+_FORM_FIELDS_NEW: Final = frozenset(name.lower() for name in _FORM_NEW if name.startswith("X-"))
+_FORM_FIELDS: Final = _FORM_FIELDS_NEW | {name.lower() for name in _FORM_OLD}

@@ -110,8 +110,11 @@ def existing_object(ctx: Context, bucket: Bucket, req: Params) -> StoredObject:
 
 
 def missing(ctx: Context, bucket: Bucket, key: str, version: str = "") -> CloudError:
-    """Why there is no object at a key, or no version `version` (as it was asked for) of it."""
-    if not ctx.may(bucket_check(ctx, bucket, "s3:ListBucket")):
+    """Why there is no object at a key, or no version `version` (as it was asked for) of it.
+
+    Who may list what begins with the key may know: where s3:ListBucket depends on s3:prefix, the key is it.
+    """
+    if not ctx.may(bucket_check(ctx, bucket, "s3:ListBucket", {"s3:prefix": key})):
         return AccessDenied("Access Denied")
     if version:
         return NoSuchVersion(fields={"Key": key, "VersionId": version})

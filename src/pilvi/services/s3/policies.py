@@ -1,5 +1,6 @@
 """Bucket policies, and keeping the public out whatever they say."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -104,13 +105,20 @@ def _statements(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _check_statement(bucket: Bucket, statement: Mapping[str, Any]) -> None:
     """A bucket's policy speaks of that bucket, its objects, and S3's actions only."""
-    own = bucket_arn(bucket.name)
     for resource in listed(statement.get("Resource", statement.get("NotResource", []))):
-        if resource != own and not str(resource).startswith(f"{own}/") and resource != f"{own}*":
+        if not _speaks_of(str(resource), bucket.name):
             raise MalformedPolicy("Policy has invalid resource")
     for action in listed(statement.get("Action", statement.get("NotAction", []))):
         if action != "*" and not str(action).lower().startswith("s3:"):
             raise MalformedPolicy("Policy has invalid action")
+
+
+def _speaks_of(resource: str, name: str) -> bool:
+    """Whether a pattern of ARNs can mean the bucket or what is in it: wildcards may stand in the bucket's name too."""
+    pattern = resource.removeprefix(bucket_arn("")).partition("/")[0]
+    if not resource.startswith(bucket_arn("")):
+        return False
+    return re.fullmatch(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), name) is not None
 
 
 @operation("DeleteBucketPolicy", check=_on_policy("s3:DeleteBucketPolicy"))
