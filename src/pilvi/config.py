@@ -29,6 +29,8 @@ class Exit(IntEnum):
     ADDRESS_TAKEN = 5
     FOLDER_NEWER = 6
     FOLDER_UNUSABLE = 7
+    DAMAGED = 8
+    REPAIRED = 9
 
 
 class StartError(Exception):
@@ -80,6 +82,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     function_concurrency: int = 1_000
     access_log_seconds: int = 300
     s3_new_buckets: str = "private"
+    lifecycle_day_seconds: int = 86_400
 
 
 class Option(msgspec.Struct, frozen=True):
@@ -229,11 +232,19 @@ OPTIONS: tuple[Option, ...] = (
         _text("private|classic", "private or classic"),
         "private",
     ),
+    Option(
+        "lifecycle_day_seconds",
+        "N",
+        "How long a day is for lifecycle rules of buckets: shorten it to see them work. Midnight comes as often.",
+        _whole(1, 86_400),
+        "86400",
+    ),
 )
 
 BY_NAME: Mapping[str, Option] = {option.name: option for option in OPTIONS}
 CONFIG_VARIABLE = "PILVI_CONFIG"
 CONFIG_FILE = "pilvi.toml"
+MASTER_KEY_FILE = "master.key"
 
 Given = Mapping[str, str | list[str]]
 

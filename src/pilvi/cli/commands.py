@@ -24,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done · 1 failed · 2 wrong usage · 3 not running · 4 folder in use · 5 address taken · "
-    "6 folder of a newer version · 7 folder cannot be used",
+    "6 folder of a newer version · 7 folder cannot be used · 8 damage found · 9 damage found and repaired",
 )
 key = typer.Typer(help="Root access keys: list, create, rotate, delete.", no_args_is_help=True)
 app.add_typer(key, name="key")
@@ -170,6 +170,26 @@ def logs(
     def command() -> int:
         start = logs_command.moment(since, datetime.now(UTC)) if since else ""
         return logs_command.run(found(data, config).data, logs_command.Wanted(lines, start, as_json, follow, requests))
+
+    finish(command)
+
+
+@app.command()
+def check(
+    data: Data = None,
+    mend: Annotated[bool, typer.Option("--repair", help="Put right what can be; the cloud must be stopped.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Read bytes once, as they are stored, and not as their owners see them.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: one JSON object a line.")] = False,
+    config: ConfigFile = None,
+) -> None:
+    """Check that everything stored is still there, as it was stored. Changes nothing without --repair."""
+
+    def command() -> int:
+        from pilvi.cli import check as check_command  # noqa: PLC0415 - all services: for this command only
+
+        return check_command.run(found(data, config), mend=mend, quick=quick, as_json=as_json)
 
     finish(command)
 

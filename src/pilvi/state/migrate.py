@@ -42,7 +42,7 @@ def migrate(connection: sqlite3.Connection, layouts: Iterable[Layout[Any]]) -> N
     try:
         for statement in (_CATALOGUE, sequences.CREATE, *blobs.CREATE):
             connection.execute(statement)
-        stored = _catalogue(connection)
+        stored = stored_shapes(connection)
         for layout in layouts:
             _bring(connection, layout, stored.get(layout.table))
         connection.execute(f"PRAGMA user_version = {FORMAT}")
@@ -69,7 +69,8 @@ def check_format(connection: sqlite3.Connection) -> None:
         raise NewerData(_newer(f"its format is {found}, this pilvi knows {FORMAT}"))
 
 
-def _catalogue(connection: sqlite3.Connection) -> dict[str, Stored]:
+def stored_shapes(connection: sqlite3.Connection) -> dict[str, Stored]:
+    """How each table lies in the file now, by name."""
     rows = connection.execute("SELECT name, version, columns FROM pilvi_table")
     return {name: Stored(version, tuple(columns.split(","))) for name, version, columns in rows}
 

@@ -27,6 +27,7 @@ from pilvi.services.s3.cors import configuration as cors
 from pilvi.services.s3.cors.records import BucketSharing
 from pilvi.services.s3.cors.sharing import BucketsShare
 from pilvi.services.s3.encryption import configuration as encryption
+from pilvi.services.s3.inspectors import INSPECTORS
 from pilvi.services.s3.lifecycle import configuration as lifecycle
 from pilvi.services.s3.lifecycle.delivery import Aging
 from pilvi.services.s3.lifecycle.records import Lifecycle
@@ -61,4 +62,5 @@ SERVICE = service(
     [*RECORDS, *LOG_RECORDS, BucketSharing, Lifecycle],
     deliveries=[Aging()],
     sharing=BucketsShare(),
+    inspectors=INSPECTORS,
 )

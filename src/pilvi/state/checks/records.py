@@ -1,0 +1,114 @@
+"""The pass over the records: each is what its type says, agrees with others, and is counted with the blobs that it holds."""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from pilvi.core.context import Context
+from pilvi.core.inspection import Inspector
+from pilvi.state.checks.findings import Kind
+from pilvi.state.checks.tally import Tally
+from pilvi.state.checks.wanted import STEP, Run
+from pilvi.state.errors import BlobDamaged
+from pilvi.state.layout import Layout, quote
+from pilvi.state.still import Still
+from pilvi.state.store import OutboxEntry, Record
+
+_UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError)
+
+
+def check_records(run: Run, still: Still) -> tuple[Tally, bool]:
+    """How often each blob is held, and whether that is certain: every record could be read."""
+    tally = Tally()
+    certain = _strangers(run, still)
+    for layout in run.wanted.layouts.values():
+        certain &= _check_table(run, still, layout, tally)
+    _check_events(run, still)
+    return tally, certain
+
+
+def name_holders(run: Run, still: Still, lost: set[int]) -> None:
+    """Whose bytes they are that are damaged or missing."""
+    ctx = run.wanted.context(still)
+    for layout in run.wanted.layouts.values():
+        inspector = run.wanted.inspectors.get(layout.record)
+        if inspector is None and layout.record.blobs is Record.blobs:
+            continue
+        for record in _records(run, still, layout, "looking for the holders"):
+            reached = inspector.reaches(ctx, record) if inspector else record.blobs()
+            found = sorted(lost.intersection(reached))
+            if found:
+                title = inspector.title(ctx, record) if inspector else _place(layout, layout.dump(record))
+                blobs = ", ".join(map(str, found[:10]))
+                run.findings.add(Kind.HOLDER, title, f"is damaged: its bytes, or some of them, are lost (blob {blobs})")
+
+
+def _strangers(run: Run, still: Still) -> bool:
+    """Whether there are no records of types that we do not know: their blobs cannot be counted."""
+    known = {layout.table for layout in run.wanted.layouts.values()}
+    named = [name for (name,) in still.rows("SELECT name FROM pilvi_table ORDER BY name") if name not in known]
+    full = [name for name in named if still.execute(f"SELECT 1 FROM {quote(name)} LIMIT 1").fetchone()]
+    for name in full:
+        run.findings.add(Kind.RECORD, name, "this pilvi does not know such records: they are left alone")
+    return not full
+
+
+def _check_table(run: Run, still: Still, layout: Layout[Any], tally: Tally) -> bool:
+    before = run.findings.damage[Kind.RECORD]
+    ctx = run.wanted.context(still)
+    inspector = run.wanted.inspectors.get(layout.record)
+    holds = layout.record.blobs is not Record.blobs
+    for record in _records(run, still, layout, "records", tell=True):
+        if holds:
+            for blob in record.blobs():
+                tally.add(blob)
+        if inspector is not None:
+            for problem in _problems(run, ctx, inspector, record):
+                run.findings.add(Kind.CONTRADICTION, inspector.title(ctx, record), problem)
+    return run.findings.damage[Kind.RECORD] == before
+
+
+def _records(run: Run, still: Still, layout: Layout[Any], phase: str, *, tell: bool = False) -> Iterator[Any]:
+    """Those of a table that can be read; the others are told of, the first time."""
+    total = still.execute(f"SELECT count(*) FROM {quote(layout.table)}").fetchone()[0]
+    done = 0
+    for row in still.rows(f"SELECT {layout.selected} FROM {quote(layout.table)}"):
+        done += 1
+        if done % STEP == 0:
+            run.step(f"{phase}: {layout.table}", done, total)
+        try:
+            record = layout.load(row)
+        except _UNREADABLE as error:
+            if tell:
+                run.findings.add(Kind.RECORD, _place(layout, row), f"cannot be read: {error}")
+            continue
+        yield record
+    if tell:
+        run.findings.checked["records"] += done
+
+
+def _problems(run: Run, ctx: Context, inspector: Inspector[Any], record: Record) -> Iterable[str]:
+    yield from inspector.problems(ctx, record)
+    if run.wanted.quick:
+        return
+    with contextlib.suppress(BlobDamaged, KeyError, OSError):  # the blob's own check says so
+        yield from inspector.contents(ctx, record)
+
+
+def _check_events(run: Run, still: Still) -> None:
+    table = run.wanted.layouts[OutboxEntry].table
+    for topic, count in still.rows(f"SELECT topic, count(*) FROM {quote(table)} GROUP BY topic ORDER BY topic"):
+        if topic in run.wanted.topics:
+            continue
+        repaired = run.mender is not None
+        if run.mender is not None:
+            for entry in still[OutboxEntry].scan(topic, index="due"):
+                run.mender.keep("events.jsonl", msgspec.json.encode(entry) + b"\n")
+                run.mender.drop_event(entry.id)
+        run.findings.add(Kind.EVENT, topic, f"{count} events wait that nobody here delivers", repaired=repaired)
+
+
+def _place(layout: Layout[Any], row: tuple[Any, ...]) -> str:
+    return f"{layout.table} {row[: len(layout.key)]!r}"
