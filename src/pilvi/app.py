@@ -18,7 +18,7 @@ import msgspec
 import uvloop
 
 from pilvi import services
-from pilvi.config import AccessKey, Config, Exit, StartError
+from pilvi.config import MASTER_KEY_FILE, AccessKey, Config, Exit, StartError
 from pilvi.core import caller as callers
 from pilvi.core.caller import SessionCredentials
 from pilvi.core.clock import RandomIds, SystemClock
@@ -42,6 +42,8 @@ from pilvi.services.iam.records import AccessKey as StoredKey
 from pilvi.services.lambda_ import hints, logsink, role
 from pilvi.services.s3.accesslogs import deliver as accesslogs
 from pilvi.services.s3.accesslogs.gather import Batch, Gatherer
+from pilvi.services.s3.lifecycle import delivery as aging
+from pilvi.services.s3.lifecycle import round as rounds
 from pilvi.state.errors import FolderInUse, NewerData, UnusableData
 from pilvi.state.sqlite import SqliteStore, tell
 from pilvi.state.store import Record, Tx
@@ -49,7 +51,6 @@ from pilvi.state.writer import Delivered
 
 log = logging.getLogger("pilvi.app")
 
-MASTER_KEY_FILE = "master.key"
 MASTER_KEY_BYTES = 32
 LOG_LINES_SECONDS = 0.25
 USES_SECONDS = 60.0
@@ -118,7 +119,7 @@ class Cloud:
             idle_seconds=config.function_idle_seconds,
             concurrency=config.function_concurrency,
         )
-        settings = {"s3_new_buckets": config.s3_new_buckets}
+        settings = {"s3_new_buckets": config.s3_new_buckets, "lifecycle_day_seconds": str(config.lifecycle_day_seconds)}
         self.cloud = LocalCloud(self.services, self.identity, self.runtime.runtimes, master_key, settings)
         self.waits = Waits(loop)
         self.access_logs = Gatherer()
@@ -126,6 +127,7 @@ class Cloud:
         self.server = Server(self._gateway(), msgspec.structs.replace(DEFAULT, connections=config.connections_max))
         deliveries = [delivery for service in self.services.values() for delivery in service.deliveries]
         most = {delivery.topic: config.function_concurrency for delivery in deliveries}
+        most[rounds.TOPIC] = aging.CONCURRENCY
         self.worker = Worker(self.store, deliveries, self.context, self.runtime.invoke, self.clock, concurrency=most)
         self._watch_server()
         self._watch_events()

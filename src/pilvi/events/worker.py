@@ -335,7 +335,8 @@ class _Lane:
         self._paused.pop(entry.id, None)
         if isinstance(verdict, RetryAt):
             self.counters.retried += 1
-            log.info("event %d of %s is due again: %s", entry.id, entry.topic, verdict.failure)
+            level = logging.INFO if verdict.failure else logging.DEBUG  # without one it is a job that goes on
+            log.log(level, "event %d of %s is due again: %s", entry.id, entry.topic, verdict.failure)
             self._cursor = min(self._cursor, (verdict.due_ms, entry.id - 1))
             self._wake_at(verdict.due_ms)
         elif verdict.dropped:

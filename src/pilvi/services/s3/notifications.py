@@ -3,25 +3,26 @@
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventNotifications.html
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
+from typing import Any
 
 import msgspec
 
 from pilvi.core import arn
 from pilvi.core.caller import service
 from pilvi.core.context import Context
-from pilvi.core.errors import CloudError, NotBuilt
+from pilvi.core.errors import NotBuilt
 from pilvi.core.operation import operation
 from pilvi.services.s3.access import find_bucket, on_bucket
 from pilvi.services.s3.errors import InvalidArgument, MalformedXML, invalid_argument
 from pilvi.services.s3.names import bucket_arn
 from pilvi.services.s3.notify import PRINCIPAL
 from pilvi.services.s3.records import Bucket, BucketNotifications, NotificationRule
+from pilvi.services.s3.targets import FUNCTION, TARGETS
 from pilvi.services.s3.types import (
     FilterRule,
     GetBucketNotificationConfigurationRequest,
-    LambdaFunctionConfiguration,
     PutBucketNotificationConfigurationRequest,
 )
 from pilvi.services.s3.types import NotificationConfiguration as Configuration
@@ -29,17 +30,42 @@ from pilvi.services.s3.types import NotificationConfiguration as Configuration
 RULES_MAX = 100
 ID_CHARACTERS_MAX = 255
 FILTER_CHARACTERS_MAX = 1024
-FUNCTION = "function"
 
-# What S3 tells of. Restoring, replication, tiering and expiry have events too; as they do not happen here, a rule for
-# them never fires.
+
+class Kind(msgspec.Struct, frozen=True):
+    """A kind of target, in S3's words.
+
+    Attributes:
+        configurations, arn: members of a configuration that list its rules, and that names the target.
+        argument: how errors call it.
+        service, resource: what its ARNs look like.
+    """
+
+    name: str
+    configurations: str
+    arn: str
+    argument: str
+    service: str
+    resource: str = ""
+
+
+KINDS = (
+    Kind(FUNCTION, "LambdaFunctionConfigurations", "LambdaFunctionArn", "CloudFunction", "lambda", "function:"),
+    Kind("queue", "QueueConfigurations", "QueueArn", "Queue", "sqs"),
+    Kind("topic", "TopicConfigurations", "TopicArn", "Topic", "sns"),
+)
+_BY_NAME = {kind.name: kind for kind in KINDS}
+
+# What S3 tells of. Restoring, tiering and annotations have events too; as they do not happen here, a rule for them never
+# fires.
 EVENTS = frozenset(
     {
         "IntelligentTiering", "LifecycleExpiration:*", "LifecycleExpiration:Delete",
-        "LifecycleExpiration:DeleteMarkerCreated", "LifecycleTransition", "ObjectAcl:Put", "ObjectCreated:*",
+        "LifecycleExpiration:DeleteMarkerCreated", "LifecycleTransition", "ObjectAcl:Put", "ObjectAnnotation:*",
+        "ObjectAnnotation:Delete", "ObjectAnnotation:Put", "ObjectCreated:*",
         "ObjectCreated:CompleteMultipartUpload", "ObjectCreated:Copy", "ObjectCreated:Post", "ObjectCreated:Put",
         "ObjectRemoved:*", "ObjectRemoved:Delete", "ObjectRemoved:DeleteMarkerCreated", "ObjectRestore:*",
-        "ObjectRestore:Completed", "ObjectRestore:Delete", "ObjectRestore:Post", "ObjectTagging:*",
+        "ObjectRestore:Completed", "ObjectRestore:Delete", "ObjectRestore:Post", "ObjectRetention:Put", "ObjectTagging:*",
         "ObjectTagging:Delete", "ObjectTagging:Put", "ReducedRedundancyLostObject", "Replication:*",
         "Replication:OperationFailedReplication", "Replication:OperationMissedThreshold",
         "Replication:OperationNotTracked", "Replication:OperationReplicatedAfterThreshold",
@@ -53,13 +79,17 @@ def get_bucket_notification_configuration(
 ) -> Configuration:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketNotificationConfiguration.html"""
     row = ctx.tx[BucketNotifications].get(find_bucket(ctx, req).id)
-    return {"LambdaFunctionConfigurations": [_shown(rule) for rule in row.rules]} if row else {}
+    shown: dict[str, Any] = {}
+    for rule in row.rules if row else ():
+        kind = _BY_NAME[rule.kind]
+        shown.setdefault(kind.configurations, []).append(_shown(kind, rule))
+    return shown  # type: ignore[return-value]
 
 
-def _shown(rule: NotificationRule) -> LambdaFunctionConfiguration:
-    shown: LambdaFunctionConfiguration = {
+def _shown(kind: Kind, rule: NotificationRule) -> dict[str, Any]:
+    shown: dict[str, Any] = {
         "Id": rule.id,
-        "LambdaFunctionArn": rule.target,
+        kind.arn: rule.target,
         "Events": [f"s3:{event}" for event in rule.events],
     }
     if rule.filters is not None:
@@ -87,20 +117,22 @@ def put_bucket_notification_configuration(ctx: Context, req: PutBucketNotificati
 # -- what a configuration may say --------------------------------------------------------------------------------------
 
 
-def _rules(ctx: Context, wanted: Configuration) -> tuple[NotificationRule, ...]:
-    for member in ("TopicConfigurations", "QueueConfigurations", "EventBridgeConfiguration"):
-        if member in wanted:
-            raise NotBuilt(f"{member} of a notification configuration are not built.")
-    given = wanted.get("LambdaFunctionConfigurations", [])
+def _rules(ctx: Context, wanted: Mapping[str, Any]) -> tuple[NotificationRule, ...]:
+    given = [(kind, item) for kind in KINDS for item in wanted.get(kind.configurations, ())]
     if len(given) > RULES_MAX:
         raise InvalidArgument(f"The notification configuration cannot have more than {RULES_MAX} configurations.")
-    rules = tuple(_rule(ctx, item) for item in given)
+    rules = tuple(_rule(ctx, kind, item) for kind, item in given)
     if len({rule.id for rule in rules}) < len(rules):
         raise InvalidArgument("Same ID used for multiple configurations. IDs must be unique")
+    for kind, _ in given:
+        if kind.name not in TARGETS:
+            raise NotBuilt(f"{kind.configurations} of a notification configuration are not built.")
+    if "EventBridgeConfiguration" in wanted:
+        raise NotBuilt("EventBridgeConfiguration of a notification configuration is not built.")
     return rules
 
 
-def _rule(ctx: Context, given: LambdaFunctionConfiguration) -> NotificationRule:
+def _rule(ctx: Context, kind: Kind, given: Mapping[str, Any]) -> NotificationRule:
     name = given.get("Id") or ctx.ids.uuid()
     if len(name) > ID_CHARACTERS_MAX:
         raise invalid_argument(f"The ID must not be longer than {ID_CHARACTERS_MAX} characters.", "Id", name)
@@ -110,8 +142,8 @@ def _rule(ctx: Context, given: LambdaFunctionConfiguration) -> NotificationRule:
     values = {kind.lower(): value for kind, value in filters or ()}
     return NotificationRule(
         id=name,
-        kind=FUNCTION,
-        target=_target(ctx, given["LambdaFunctionArn"]),
+        kind=kind.name,
+        target=_target(ctx, kind, given[kind.arn]),
         events=tuple(_event(event) for event in given["Events"]),
         prefix=values.get("prefix", ""),
         suffix=values.get("suffix", ""),
@@ -126,23 +158,25 @@ def _event(name: str) -> str:
     return event
 
 
-def _target(ctx: Context, target: str) -> str:
+def _target(ctx: Context, kind: Kind, target: str) -> str:
     try:
         parsed = arn.parse(target)
     except ValueError:
         parsed = None
-    if parsed is None or parsed.service != "lambda" or not parsed.resource.startswith("function:"):
-        raise invalid_argument("The ARN could not be parsed", "CloudFunction", target)
+    if parsed is None or parsed.service != kind.service or not parsed.resource.startswith(kind.resource):
+        raise invalid_argument("The ARN could not be parsed", kind.argument, target)
     if parsed.region != ctx.region:
         raise invalid_argument(
             "The notification destination service region is not valid for the bucket location constraint",
-            "CloudFunction",
+            kind.argument,
             target,
         )
+    if target.endswith(".fifo"):
+        raise invalid_argument(f"FIFO {kind.name}s cannot be told of changes.", kind.argument, target)
     return target
 
 
-def _filters(given: LambdaFunctionConfiguration) -> tuple[tuple[str, str], ...] | None:
+def _filters(given: Mapping[str, Any]) -> tuple[tuple[str, str], ...] | None:
     if "Filter" not in given:
         return None
     rules = given["Filter"].get("Key", {}).get("FilterRules", [])
@@ -182,17 +216,14 @@ def _same(left: str, right: str) -> bool:
 
 
 def _check_targets(ctx: Context, bucket: Bucket, rules: Sequence[NotificationRule]) -> None:
-    """S3 must be allowed to invoke each function, in the name of this bucket."""
+    """S3 must be allowed to tell each target, in the name of this bucket."""
     caller = service(PRINCIPAL, bucket.account, source=bucket_arn(bucket.name))
     refused: dict[str, object] = {}
     for rule in rules:
-        try:
-            with ctx.tx.savepoint():
-                request = {"FunctionName": rule.target, "InvocationType": "DryRun"}
-                ctx.call("lambda", "Invoke", request, caller=caller)
-        except CloudError:
+        why = TARGETS[rule.kind].refusal(ctx, caller, rule)
+        if why:
             number = len(refused) // 2 + 1
             refused[f"ArgumentName{number}"] = rule.target
-            refused[f"ArgumentValue{number}"] = f"Not authorized to invoke function [{rule.target}]"
+            refused[f"ArgumentValue{number}"] = why
     if refused:
         raise InvalidArgument("Unable to validate the following destination configurations", fields=refused)
