@@ -153,7 +153,8 @@ DELETION = b"<Delete><Object><Key>a</Key></Object></Delete>"
         ({"Content-MD5": base64.b64encode(hashlib.md5(b"other").digest()).decode()}, "BadDigest"),
         ({"x-amz-checksum-sha256": base64.b64encode(hashlib.sha256(b"other").digest()).decode()}, "BadDigest"),
         ({"x-amz-checksum-crc32": "AAA="}, "InvalidRequest"),
-        ({"x-amz-checksum-xxhash3": "AAA="}, "NotImplemented"),
+        ({"x-amz-checksum-xxhash3": "AAAAAAAAAAA="}, "BadDigest"),
+        ({"x-amz-checksum-xxhash32": "AAAAAA=="}, "InvalidRequest"),
     ],
 )
 def test_documents_need_a_digest(raw: Raw, bucket: str, headers: dict[str, str], code: str) -> None:
@@ -164,7 +165,7 @@ def test_documents_need_a_digest(raw: Raw, bucket: str, headers: dict[str, str],
     assert raw("HEAD", f"/{bucket}/a")[0] == 200
 
 
-@pytest.mark.parametrize("algorithm", ["md5", "sha1", "sha256"])
+@pytest.mark.parametrize("algorithm", ["md5", "sha1", "sha256", "sha512"])
 def test_documents_with_a_digest(raw: Raw, bucket: str, algorithm: str) -> None:
     """Content-MD5 or any built checksum will do."""
     raw("PUT", f"/{bucket}/a", b"data")

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pilvi.core.effects import Staged
-from pilvi.core.errors import CloudError, NotBuilt
+from pilvi.core.errors import CloudError
 from pilvi.services.s3 import checksums, conditions, ranges, tags
 from pilvi.services.s3.errors import (
     BadDigest,
@@ -359,8 +359,9 @@ def test_checksum_in_the_trailer() -> None:
         ({"ChecksumCRC32": "AAAA"}, InvalidRequest),
         ({"ChecksumCRC32": "y/Q5Jg==", "ChecksumAlgorithm": "SHA1"}, InvalidRequest),
         ({"ChecksumAlgorithm": "CRC7"}, InvalidRequest),
-        ({"ChecksumAlgorithm": "SHA512"}, NotBuilt),
-        ({"ChecksumXXHASH3": "AAAAAAAAAAA="}, NotBuilt),
+        ({"ChecksumAlgorithm": "XXHASH32"}, InvalidRequest),
+        ({"ChecksumXXHASH3": "AAAA"}, InvalidRequest),
+        ({"ChecksumMD5": "AAAA"}, InvalidRequest),
         ({"ContentMD5": "AAAA"}, InvalidDigest),
         ({"ContentMD5": "not base64 at all !!!!!"}, InvalidDigest),
     ],

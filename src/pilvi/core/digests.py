@@ -38,17 +38,37 @@ def _awscrt(name: str) -> Callable[[bytes, int], int]:
     return found
 
 
+class _XXHash:
+    """One of the xxHash family, seed 0, big-endian (its canonical form)."""
+
+    __slots__ = ("_inner", "update")
+
+    def __init__(self, name: str) -> None:
+        from awscrt import checksums  # noqa: PLC0415 - as above
+
+        self._inner = getattr(checksums.XXHash, name)()
+        self.update: Callable[[bytes], None] = self._inner.update
+
+    def digest(self) -> bytes:
+        found: bytes = self._inner.finalize()
+        return found
+
+
 _MAKERS: Final[dict[str, Callable[[], Digest]]] = {
     "md5": lambda: hashlib.md5(usedforsecurity=False),
     "sha1": lambda: hashlib.sha1(usedforsecurity=False),
     "sha256": hashlib.sha256,
+    "sha512": hashlib.sha512,
     "crc32": lambda: _Crc(zlib.crc32, 4),
     "crc32c": lambda: _Crc(_awscrt("crc32c"), 4),
     "crc64nvme": lambda: _Crc(_awscrt("crc64nvme"), 8),
+    "xxhash64": lambda: _XXHash("new_xxhash64"),
+    "xxhash3": lambda: _XXHash("new_xxhash3_64"),
+    "xxhash128": lambda: _XXHash("new_xxhash3_128"),
 }
 KNOWN: Final = frozenset(_MAKERS)
 
 
 def make(names: Iterable[str]) -> dict[str, Digest]:
-    """A fresh digest for each name: md5, sha1, sha256, crc32, crc32c, crc64nvme."""
+    """A fresh digest for each name, of KNOWN."""
     return {name: _MAKERS[name]() for name in names}

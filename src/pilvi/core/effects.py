@@ -111,7 +111,7 @@ class StagePlan(msgspec.Struct, frozen=True):
     """How a streaming request body is to be received, decided before its first byte is read.
 
     Attributes:
-        digests: algorithms to compute while receiving: md5, sha1, sha256, crc32, crc32c, crc64nvme.
+        digests: algorithms to compute while receiving, of core.digests.KNOWN.
         bytes_max: a longer body is refused with EntityTooLarge.
         seal: the data key under which it is stored (core.sealing); digests are those of the plain bytes.
         carry: anything that the attempt wants back, as Staged.carry.

@@ -10,7 +10,7 @@ from binascii import Error as Base64Error
 from typing import Final
 
 from pilvi.core import digests
-from pilvi.core.errors import CloudError, NotBuilt
+from pilvi.core.errors import CloudError
 from pilvi.wire.http import Request
 from pilvi.wire.model import HttpChecksum
 
@@ -73,8 +73,8 @@ def _check_md5(value: str, body: bytes) -> None:
 
 
 def _check_checksum(name: str, value: str, body: bytes) -> None:
-    if name not in digests.KNOWN or name == "md5":
-        raise NotBuilt(f"The checksum algorithm {name.upper()} is not built.")
+    if name not in digests.KNOWN:
+        raise InvalidRequest(f"Value for {_PREFIX}algorithm header is invalid.")
     actual, expected = _digest(name, body), _decoded(value)
     if len(actual) != len(expected):
         raise InvalidRequest(f"Value for {_PREFIX}{name} header is invalid.")

@@ -17,6 +17,7 @@ from pilvi.services.s3.errors import InvalidRequest, NoSuchUpload
 from pilvi.services.s3.lifecycle.dates import abort_date
 from pilvi.services.s3.listing import check_texts, common_prefixes, encoded, page_size
 from pilvi.services.s3.names import check_key, owner_id
+from pilvi.services.s3.locks import uploads as locks
 from pilvi.services.s3.objects import release_runs
 from pilvi.services.s3.put import write_checks
 from pilvi.services.s3.records import Bucket, Upload, UploadedPart
@@ -36,7 +37,7 @@ UPLOADS_PAGE_MAX = 1000
 _UNBUILT = frozenset({"IfMatchInitiatedTime"})  # on AWS of directory buckets
 _ENCODED = ("Delimiter", "KeyMarker", "NextKeyMarker", "Prefix")
 _WHOLE_ONLY = frozenset({"crc64nvme"})  # checksums that a whole can have, and ...
-_COMPOSITE_ONLY = frozenset({"sha1", "sha256"})  # ... those that cannot be put together from parts
+_COMPOSITE_ONLY = checksums.SIZES.keys() - {"crc32", "crc32c", "crc64nvme"}  # ... those that cannot be put together
 
 
 def _create_check(ctx: Context, req: CreateMultipartUploadRequest) -> list[Check]:
@@ -68,6 +69,8 @@ def create_multipart_upload(ctx: Context, req: CreateMultipartUploadRequest) -> 
         acl=acl,
         seal=sealing.seal if sealing else None,
     )
+    if given.locking:
+        upload = locks.with_lock(ctx, bucket, req, upload)
     ctx.tx[Upload].put(upload)
     result: CreateMultipartUploadOutput = {"Bucket": bucket.name, "Key": key, "UploadId": upload.id}
     if bucket.ages:
