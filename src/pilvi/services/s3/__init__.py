@@ -31,6 +31,8 @@ from pilvi.services.s3.inspectors import INSPECTORS
 from pilvi.services.s3.lifecycle import configuration as lifecycle
 from pilvi.services.s3.lifecycle.delivery import Aging
 from pilvi.services.s3.lifecycle.records import Lifecycle
+from pilvi.services.s3.locks import configuration as locks
+from pilvi.services.s3.locks import versions as version_locks
 from pilvi.services.s3.records import RECORDS
 
 SERVICE = service(
@@ -48,6 +50,7 @@ SERVICE = service(
         inspect,
         lifecycle,
         listing,
+        locks,
         notifications,
         ownership,
         parts,
@@ -56,6 +59,7 @@ SERVICE = service(
         tagging,
         unset,
         uploads,
+        version_locks,
         versioning,
         versions,
     ],

@@ -10,6 +10,7 @@ from pilvi.core.errors import NotBuilt
 from pilvi.services.s3.access import refuse
 from pilvi.services.s3.conditions import http_date
 from pilvi.services.s3.errors import InvalidStorageClass, MetadataTooLarge
+from pilvi.services.s3.locks.rules import LOCKING
 from pilvi.services.s3.records import StoredObject, Upload
 from pilvi.services.s3.tags import parse_header
 
@@ -45,22 +46,23 @@ _UNBUILT_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 UNBUILT = frozenset(
     {
         "ObjectLockEventHold", "ObjectLockEventHoldDurationDays", "ObjectLockEventHoldDurationYears",
-        "ObjectLockLegalHoldStatus", "ObjectLockMode", "ObjectLockRetainUntilDate", "WriteOffsetBytes",
+        "WriteOffsetBytes",
     }
 )  # fmt: skip
 
 
 class Attributes(msgspec.Struct, frozen=True):
-    """What an upload says about the object it makes."""
+    """What an upload says about the object it makes. `locking`: it says how it is to be locked, see `locks`."""
 
     headers: Mapping[str, str]
     metadata: Mapping[str, str]
     tags: Mapping[str, str]
     storage_class: str
+    locking: bool = False
 
 
 _NOTHING = Attributes({}, {}, {}, "")
-_TELLING = frozenset({"Metadata", "StorageClass", "Tagging", *HEADERS, *UNBUILT})
+_TELLING = frozenset({"Metadata", "StorageClass", "Tagging", *HEADERS, *LOCKING, *UNBUILT})
 
 
 def attributes(req: Params) -> Attributes:
@@ -78,6 +80,7 @@ def attributes(req: Params) -> Attributes:
         metadata=metadata(req["Metadata"]) if "Metadata" in req else {},
         tags=parse_header(req["Tagging"]) if "Tagging" in req else {},
         storage_class=storage_class(req["StorageClass"]) if "StorageClass" in req else "",
+        locking=not LOCKING.isdisjoint(req),
     )
 
 

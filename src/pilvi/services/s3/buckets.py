@@ -43,7 +43,7 @@ from pilvi.services.s3.uploads import forget_upload
 BUCKETS_MAX = 10_000
 """AWS's default quota of general purpose buckets in an account, and the longest page of ListBuckets."""
 
-_UNBUILT = frozenset({"ObjectLockEnabledForBucket", "BucketNamespace"})
+_UNBUILT = frozenset({"BucketNamespace"})
 
 
 def _create_check(ctx: Context, req: CreateBucketRequest) -> list[Check]:
@@ -53,20 +53,24 @@ def _create_check(ctx: Context, req: CreateBucketRequest) -> list[Check]:
     if constraint:
         conditions["s3:LocationConstraint"] = constraint
     conditions |= list_conditions(req)
-    return [Check("s3:CreateBucket", bucket_arn(req["Bucket"]), context=conditions), *openness_checks(req)]
+    checks = [Check("s3:CreateBucket", bucket_arn(req["Bucket"]), context=conditions), *openness_checks(req)]
+    if req.get("ObjectLockEnabledForBucket", False):
+        also = ("s3:PutBucketObjectLockConfiguration", "s3:PutBucketVersioning")
+        checks += [Check(action, bucket_arn(req["Bucket"])) for action in also]
+    return checks
 
 
 @operation("CreateBucket", check=_create_check)
 def create_bucket(ctx: Context, req: CreateBucketRequest) -> CreateBucketOutput:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html"""
     name, configuration = req["Bucket"], req.get("CreateBucketConfiguration", {})
-    refuse({name: value for name, value in req.items() if value is not False}, _UNBUILT)
+    refuse(req, _UNBUILT)
     to_others = openness(ctx, req)
     region = region_of(configuration.get("LocationConstraint"), ctx.region)
     tags = parse_set(configuration.get("Tags", []), BUCKET_TAGS_MAX)
     present = ctx.tx[Bucket].get(name)
     if present is None:
-        _make(ctx, name, region, tags, to_others)
+        _make(ctx, name, region, tags, to_others, locks=req.get("ObjectLockEnabledForBucket", False))
     elif present.account != ctx.account:
         raise BucketAlreadyExists(fields={"BucketName": name})
     elif not ctx.region == present.region == region == HOME:  # there, its owner may make it again
@@ -76,7 +80,8 @@ def create_bucket(ctx: Context, req: CreateBucketRequest) -> CreateBucketOutput:
     return {"Location": f"/{name}", "BucketArn": bucket_arn(name)}
 
 
-def _make(ctx: Context, name: str, region: str, tags: dict[str, str], to_others: Openness) -> None:
+def _make(ctx: Context, name: str, region: str, tags: dict[str, str], to_others: Openness, *, locks: bool) -> None:
+    """What can be locked has versions."""
     buckets = ctx.tx[Bucket]
     if buckets.count(ctx.account, index="account") >= BUCKETS_MAX:
         raise TooManyBuckets
@@ -89,6 +94,8 @@ def _make(ctx: Context, name: str, region: str, tags: dict[str, str], to_others:
         ownership=to_others.ownership,
         acl=to_others.acl,
         public_access=to_others.public_access,
+        versioning="enabled" if locks else "",
+        locks=locks,
     )
     buckets.put(made)
     if tags:

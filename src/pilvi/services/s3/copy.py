@@ -16,6 +16,7 @@ from pilvi.services.s3.encryption import seals
 from pilvi.services.s3.encryption.wishes import TELLING, Wish, wished
 from pilvi.services.s3.errors import InvalidRequest, invalid_argument
 from pilvi.services.s3.lifecycle.dates import expiration
+from pilvi.services.s3.locks import uploads as locks
 from pilvi.services.s3.notify import notify
 from pilvi.services.s3.objects import replace, shown_version
 from pilvi.services.s3.put import write_checks
@@ -95,10 +96,13 @@ def copy_object(ctx: Context, req: CopyObjectRequest) -> CopyObjectOutput | Rest
         lock="",
         locked_until_ms=0,
         held=False,
+        hold_lifted=False,
         owner=owner,
         acl=acl,
         replication="",
     )
+    if given.locking:
+        made = locks.with_lock(ctx, bucket, req, made)
     made = replace(ctx, bucket, present, made)
     if bucket.notifies:
         notify(ctx, bucket, "ObjectCreated:Copy", made)
@@ -124,7 +128,7 @@ def _attributes(req: CopyObjectRequest, source: StoredObject) -> Attributes:
             headers["redirect"] = given.headers["redirect"]
         metadata = source.metadata
     tags = given.tags if _replaces(req, "TaggingDirective") else source.tags
-    return Attributes(headers, metadata, tags, given.storage_class)
+    return Attributes(headers, metadata, tags, given.storage_class, given.locking)
 
 
 def _replaces(req: CopyObjectRequest, directive: str) -> bool:

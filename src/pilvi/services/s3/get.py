@@ -13,6 +13,7 @@ from pilvi.services.s3.encryption.seals import customer, data_key
 from pilvi.services.s3.encryption.wishes import CUSTOMER
 from pilvi.services.s3.errors import InvalidRequest
 from pilvi.services.s3.lifecycle.dates import expiration
+from pilvi.services.s3.locks import uploads as locks
 from pilvi.services.s3.objects import shown_version
 from pilvi.services.s3.ranges import Span, content_range, cut, no_part, parse_range, part_span
 from pilvi.services.s3.records import StoredObject
@@ -54,6 +55,8 @@ def _describe(ctx: Context, req: Params) -> tuple[StoredObject, Span, dict[str, 
         result |= seals.shown(found.seal)
     if bucket.versioning:
         result["VersionId"] = shown_version(found)
+    if bucket.locks:
+        result |= locks.shown(ctx, bucket, found)
     if bucket.ages and "VersionId" not in req:
         result |= expiration(ctx, bucket, found)
     result["AcceptRanges"] = "bytes"

@@ -26,6 +26,7 @@ import msgspec
 from pilvi.core.context import Context
 from pilvi.core.errors import AccessDenied
 from pilvi.services.s3.errors import invalid_argument
+from pilvi.services.s3.locks.rules import default_lock
 from pilvi.services.s3.notify import notify
 from pilvi.services.s3.records import Bucket, Layout, OlderVersion, Run, StoredObject
 
@@ -289,11 +290,16 @@ def _move_up(ctx: Context, bucket: Bucket, key: str) -> None:
 
 
 def _numbered(ctx: Context, bucket: Bucket, made: StoredObject) -> StoredObject:
+    """The newest version of its key, locked as the bucket's new objects are unless it says itself how."""
     number = ctx.tx.next_id(_SEQUENCE)
     version = ""
     if bucket.versioning == "enabled":
         version = f"{ctx.ids.base32(_RANDOM)}{number:0{_RANKED}x}"
-    return msgspec.structs.replace(made, version=version, rank=-number)
+    made = msgspec.structs.replace(made, version=version, rank=-number)
+    if bucket.retention is None or made.lock or made.marker:
+        return made
+    lock, until_ms = default_lock(bucket.retention, ctx.now_ms)
+    return msgspec.structs.replace(made, lock=lock, locked_until_ms=until_ms)
 
 
 def _row(state: StoredObject, superseded_ms: int) -> OlderVersion:

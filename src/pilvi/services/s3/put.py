@@ -16,6 +16,7 @@ from pilvi.services.s3.encryption import seals
 from pilvi.services.s3.encryption.wishes import wished
 from pilvi.services.s3.errors import EntityTooLarge
 from pilvi.services.s3.lifecycle.dates import expiration
+from pilvi.services.s3.locks import uploads as locks
 from pilvi.services.s3.names import check_key
 from pilvi.services.s3.notify import notify
 from pilvi.services.s3.objects import replace, shown_version
@@ -45,7 +46,8 @@ def write_checks(ctx: Context, bucket: Bucket, req: Params) -> list[Check]:
     for member, name in _SHOWN_TO_POLICIES.items():
         if member in req:
             conditions[name] = req[member]
-    if "Tagging" not in req and not bucket.ownership:
+    locking = locks.locking(bucket, req)
+    if "Tagging" not in req and not bucket.ownership and not locking:
         return [object_check(ctx, bucket, key, "s3:PutObject", conditions)]
     also = []
     if "Tagging" in req:
@@ -53,6 +55,9 @@ def write_checks(ctx: Context, bucket: Bucket, req: Params) -> list[Check]:
         also = ["s3:PutObjectTagging"]
     if bucket.ownership and not acls.MEMBERS.isdisjoint(req):
         also.append("s3:PutObjectAcl")
+    if locking:
+        conditions |= locks.lock_conditions(ctx, req)
+        also += locks.lock_actions(req)
     written = object_check(ctx, bucket, key, "s3:PutObject", conditions)
     return [written, *(new_object_check(ctx, bucket, key, action, conditions) for action in also)]
 
@@ -67,9 +72,11 @@ def _stages(ctx: Context, req: PutObjectRequest) -> StagePlan:
 
 def plan_write(ctx: Context, req: Params, bytes_max: int = PUT_BYTES_MAX) -> StagePlan:
     """Refuses before the first byte what would be refused after the last."""
-    attributes(req)
+    given = attributes(req)
     check_size(req, bytes_max)
     bucket = find_bucket(ctx, req)
+    if given.locking:
+        locks.check_headers(ctx, bucket, req)
     ownership_of(ctx, bucket, req)
     if "IfNoneMatch" in req or "IfMatch" in req:
         check_write(req, ctx.tx[StoredObject].get(bucket.id, req["Key"]), req["Key"])
@@ -113,6 +120,8 @@ def write_object(ctx: Context, req: Params, event: str) -> PutObjectOutput:
         acl=acl,
         seal=body.carry,
     )
+    if given.locking:
+        made = locks.with_lock(ctx, bucket, req, made)
     made = replace(ctx, bucket, present, made)
     if bucket.notifies:
         notify(ctx, bucket, event, made)

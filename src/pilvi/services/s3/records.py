@@ -164,7 +164,8 @@ class StoredObject(Record, frozen=True, omit_defaults=True):
         version: id of this version; "" is the one called null.
         rank: order of versions of a key: later ones have smaller ranks. 0 where the bucket had no versions.
         marker: it is a delete marker: the key has no object as long as this is the latest.
-        lock: "governance" or "compliance" until `locked_until_ms`; `held`: by a legal hold.
+        lock: "governance" or "compliance" until `locked_until_ms`; `held`: by a legal hold; `hold_lifted`: a legal hold was
+            said to be off, which answers show.
         owner: account that wrote it, where that is not the bucket's; `acl`: its grants, where ACLs count.
         seal: None when the bytes are stored as they came.
         replication: how the copying of it elsewhere stands: "", "pending", "completed", "failed"; "replica" for a copy.
@@ -193,6 +194,7 @@ class StoredObject(Record, frozen=True, omit_defaults=True):
     lock: str = ""
     locked_until_ms: int = 0
     held: bool = False
+    hold_lifted: bool = False
     owner: str = ""
     acl: tuple[Grant, ...] = ()
     seal: Seal | None = None
@@ -277,6 +279,7 @@ class Upload(Record, frozen=True, omit_defaults=True):
     lock: str = ""
     locked_until_ms: int = 0
     held: bool = False
+    hold_lifted: bool = False
     owner: str = ""
     acl: tuple[Grant, ...] = ()
     seal: Seal | None = None

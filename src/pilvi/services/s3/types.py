@@ -608,6 +608,16 @@ if TYPE_CHECKING:
         ExpectedBucketOwner: NotRequired[str]
         ObjectAttributes: list[str]
 
+    class GetObjectLegalHoldOutput(TypedDict):
+        LegalHold: NotRequired[ObjectLockLegalHold]
+
+    class GetObjectLegalHoldRequest(TypedDict):
+        Bucket: str
+        Key: str
+        VersionId: NotRequired[str]
+        RequestPayer: NotRequired[str]
+        ExpectedBucketOwner: NotRequired[str]
+
     class GetObjectLockConfigurationOutput(TypedDict):
         ObjectLockConfiguration: NotRequired[ObjectLockConfiguration]
 
@@ -685,6 +695,16 @@ if TYPE_CHECKING:
         PartNumber: NotRequired[int]
         ExpectedBucketOwner: NotRequired[str]
         ChecksumMode: NotRequired[str]
+
+    class GetObjectRetentionOutput(TypedDict):
+        Retention: NotRequired[ObjectLockRetention]
+
+    class GetObjectRetentionRequest(TypedDict):
+        Bucket: str
+        Key: str
+        VersionId: NotRequired[str]
+        RequestPayer: NotRequired[str]
+        ExpectedBucketOwner: NotRequired[str]
 
     class GetObjectTaggingOutput(TypedDict):
         VersionId: NotRequired[str]
@@ -1053,6 +1073,15 @@ if TYPE_CHECKING:
         ObjectLockEnabled: NotRequired[str]
         Rule: NotRequired[ObjectLockRule]
 
+    class ObjectLockLegalHold(TypedDict):
+        Status: NotRequired[str]
+
+    class ObjectLockRetention(TypedDict):
+        Mode: NotRequired[str]
+        RetainUntilDate: NotRequired[datetime]
+        EventHold: NotRequired[str]
+        EventHoldDuration: NotRequired[EventHoldDuration]
+
     class ObjectLockRule(TypedDict):
         DefaultRetention: NotRequired[DefaultRetention]
 
@@ -1220,6 +1249,31 @@ if TYPE_CHECKING:
         VersionId: NotRequired[str]
         ExpectedBucketOwner: NotRequired[str]
 
+    class PutObjectLegalHoldOutput(TypedDict):
+        RequestCharged: NotRequired[str]
+
+    class PutObjectLegalHoldRequest(TypedDict):
+        Bucket: str
+        Key: str
+        LegalHold: NotRequired[ObjectLockLegalHold]
+        RequestPayer: NotRequired[str]
+        VersionId: NotRequired[str]
+        ContentMD5: NotRequired[str]
+        ChecksumAlgorithm: NotRequired[str]
+        ExpectedBucketOwner: NotRequired[str]
+
+    class PutObjectLockConfigurationOutput(TypedDict):
+        RequestCharged: NotRequired[str]
+
+    class PutObjectLockConfigurationRequest(TypedDict):
+        Bucket: str
+        ObjectLockConfiguration: NotRequired[ObjectLockConfiguration]
+        RequestPayer: NotRequired[str]
+        Token: NotRequired[str]
+        ContentMD5: NotRequired[str]
+        ChecksumAlgorithm: NotRequired[str]
+        ExpectedBucketOwner: NotRequired[str]
+
     class PutObjectOutput(TypedDict):
         Expiration: NotRequired[str]
         ETag: NotRequired[str]
@@ -1293,6 +1347,20 @@ if TYPE_CHECKING:
         ObjectLockEventHold: NotRequired[str]
         ObjectLockEventHoldDurationDays: NotRequired[int]
         ObjectLockEventHoldDurationYears: NotRequired[int]
+        ExpectedBucketOwner: NotRequired[str]
+
+    class PutObjectRetentionOutput(TypedDict):
+        RequestCharged: NotRequired[str]
+
+    class PutObjectRetentionRequest(TypedDict):
+        Bucket: str
+        Key: str
+        Retention: NotRequired[ObjectLockRetention]
+        RequestPayer: NotRequired[str]
+        VersionId: NotRequired[str]
+        BypassGovernanceRetention: NotRequired[bool]
+        ContentMD5: NotRequired[str]
+        ChecksumAlgorithm: NotRequired[str]
         ExpectedBucketOwner: NotRequired[str]
 
     class PutObjectTaggingOutput(TypedDict):

@@ -13,8 +13,6 @@ from pilvi.services.s3.types import (
     GetBucketRequestPaymentRequest,
     GetBucketWebsiteOutput,
     GetBucketWebsiteRequest,
-    GetObjectLockConfigurationOutput,
-    GetObjectLockConfigurationRequest,
 )
 
 
@@ -22,12 +20,6 @@ class NoSuchWebsiteConfiguration(S3Error):
     code = "NoSuchWebsiteConfiguration"
     status = 404
     text = "The specified bucket does not have a website configuration"
-
-
-class ObjectLockConfigurationNotFoundError(S3Error):
-    code = "ObjectLockConfigurationNotFoundError"
-    status = 404
-    text = "Object Lock configuration does not exist for this bucket"
 
 
 class ReplicationConfigurationNotFoundError(S3Error):
@@ -58,10 +50,3 @@ def get_bucket_website(ctx: Context, req: GetBucketWebsiteRequest) -> GetBucketW
 @operation("GetBucketReplication", reads=True, check=on_bucket("s3:GetReplicationConfiguration"))
 def get_bucket_replication(ctx: Context, req: GetBucketReplicationRequest) -> GetBucketReplicationOutput:
     raise ReplicationConfigurationNotFoundError(fields={"BucketName": find_bucket(ctx, req).name})
-
-
-@operation("GetObjectLockConfiguration", reads=True, check=on_bucket("s3:GetBucketObjectLockConfiguration"))
-def get_object_lock_configuration(
-    ctx: Context, req: GetObjectLockConfigurationRequest
-) -> GetObjectLockConfigurationOutput:
-    raise ObjectLockConfigurationNotFoundError(fields={"BucketName": find_bucket(ctx, req).name})

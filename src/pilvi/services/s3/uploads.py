@@ -16,8 +16,8 @@ from pilvi.services.s3.encryption.wishes import wished
 from pilvi.services.s3.errors import InvalidRequest, NoSuchUpload
 from pilvi.services.s3.lifecycle.dates import abort_date
 from pilvi.services.s3.listing import check_texts, common_prefixes, encoded, page_size
-from pilvi.services.s3.names import check_key, owner_id
 from pilvi.services.s3.locks import uploads as locks
+from pilvi.services.s3.names import check_key, owner_id
 from pilvi.services.s3.objects import release_runs
 from pilvi.services.s3.put import write_checks
 from pilvi.services.s3.records import Bucket, Upload, UploadedPart
