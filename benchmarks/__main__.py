@@ -15,13 +15,15 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import crash, functions, objects, proc
+from benchmarks import crash, functions, large, objects, proc
 from benchmarks.profiling import profiled
 from benchmarks.servers import KNOWN, Missing, Pilvi, Server
 
 STARTS = 5
 IDLE_SECONDS = 1.0
-PARTS = ("start", "s3", "functions", "crash")
+NOTE_CHARACTERS = 40
+WIDTH = 140
+PARTS = ("start", "s3", "large", "functions", "crash")
 
 # name of a figure -> what it shows, its unit, and the highest value that we want to see (None: no target)
 FIGURES: dict[str, tuple[str, str, float | None]] = {
@@ -35,6 +37,13 @@ FIGURES: dict[str, tuple[str, str, float | None]] = {
     "put_1m_rate": ("PUT 1 MB, rate", "/s", None),
     "get_1m_cpu_us": ("GET 1 MB, server CPU", "µs", 500),
     "get_1m_rate": ("GET 1 MB, rate", "/s", None),
+    "list_cpu_us": ("list 1,000 keys, server CPU", "µs", 1_500),
+    "list_rate": ("list 1,000 keys, rate", "/s", None),
+    "upload_rate": ("upload of 1 GB in parts, rate", "MB/s", None),
+    "upload_cpu_us": ("upload of 1 GB in parts, server CPU a MB", "µs", None),
+    "upload_share": ("upload of 1 GB, of writing and hashing alone", "%", None),
+    "download_rate": ("GET of 1 GB, rate", "MB/s", None),
+    "download_cpu_us": ("GET of 1 GB, server CPU a MB", "µs", None),
     "warm_ms": ("warm invoke of a no-op, median", "ms", 2),
     "warm_p99_ms": ("warm invoke of a no-op, 99th percentile", "ms", None),
     "warm_cpu_us": ("warm invoke of a no-op, server CPU", "µs", 300),
@@ -71,6 +80,9 @@ def measure(kind: type[Server], folder: Path, options: argparse.Namespace) -> Fi
         if "s3" in options.parts:
             with reason(found, "put_4k_cpu_us"), kind(folder) as server:
                 s3(server, options, found)
+        if "large" in options.parts:
+            with reason(found, "upload_rate"), kind(folder) as server:
+                large_(server, found)
         if "functions" in options.parts and kind.has_functions:
             with reason(found, "warm_ms"), kind(folder) as server:
                 lambda_(server, options, found)
@@ -111,6 +123,23 @@ def s3(server: Server, options: argparse.Namespace, found: Figures) -> None:
                 if options.profile and isinstance(server, Pilvi):
                     with profiled(server, name, Path(options.profile), options.seconds):
                         objects.measure(server, method, size, options.seconds, server.folder)
+    progress(f"{server.name}: list")
+    with reason(found, "list_cpu_us"):
+        load = objects.listing(server, options.seconds, server.folder)
+        found |= {"list_cpu_us": load.cpu_us, "list_rate": load.rate}
+
+
+def large_(server: Server, found: Figures) -> None:
+    objects.prepare(server)
+    with reason(found, "upload_rate"):
+        progress(f"{server.name}: upload of 1 GB")
+        alone = large.alone(server.folder)
+        sent = large.upload(server)
+        found |= {"upload_rate": sent.rate, "upload_cpu_us": sent.cpu_us, "upload_share": 100 * sent.rate / alone}
+    with reason(found, "download_rate"):
+        progress(f"{server.name}: GET of 1 GB")
+        got = large.download(server)
+        found |= {"download_rate": got.rate, "download_cpu_us": got.cpu_us}
 
 
 def lambda_(server: Server, options: argparse.Namespace, found: Figures) -> None:
@@ -139,6 +168,7 @@ def survive(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
 
 def show(results: dict[str, Figures], survived: dict[str, Any] | None) -> None:
     console = Console(highlight=False)
+    console.width = max(console.width, WIDTH)
     table = Table(title="lower is better, except rates; medians", title_justify="left")
     table.add_column("")
     for name in results:
@@ -165,7 +195,7 @@ def _cell(value: float | str | None, unit: str, target: float | None) -> str:
     if value is None:
         return "-"
     if isinstance(value, str):
-        return f"[yellow]{value}[/]"
+        return f"[yellow]{value if len(value) <= NOTE_CHARACTERS else f'{value[:NOTE_CHARACTERS]}...'}[/]"
     digits = 0 if value >= 100 else 1 if value >= 10 else 2
     text = f"{value:,.{digits}f} {unit}"
     if target is None:

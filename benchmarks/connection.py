@@ -16,9 +16,11 @@ class Connection:
     def __exit__(self, *_: object) -> None:
         self._socket.close()
 
-    def ask(self, request: bytes) -> tuple[int, dict[str, str], bytes]:
+    def ask(self, request: bytes, body: bytes = b"") -> tuple[int, dict[str, str], bytes]:
         """Status, headers (lower-case names) and body of the answer."""
         self._socket.sendall(request)
+        if body:
+            self._socket.sendall(body)
         head = self._until(b"\r\n\r\n").decode("latin-1")
         first, *lines = head.split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}

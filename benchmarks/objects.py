@@ -1,18 +1,18 @@
 """S3 under load: wrk replays presigned URLs, so that the client costs little and signs nothing."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import msgspec
 
 from benchmarks import proc, signing
-from benchmarks.servers import Missing, Server
+from benchmarks.servers import Missing, Server, needs
 
 CONNECTIONS = 16
 BUCKET = "bench"
 WARMING = 50
+LISTED = 1_000
 KEYS = {4_096: 60_000, 1_048_576: 2_000}  # distinct keys of a size: more than a run of seconds can use up
 
 SCRIPT = """
@@ -44,22 +44,50 @@ class Load(msgspec.Struct, frozen=True):
 
 def prepare(server: Server) -> None:
     """A bucket, and enough objects in it that what a server does only once is done."""
-    client = server.client("s3")
-    client.create_bucket(Bucket=BUCKET)
+    server.make_bucket(BUCKET)
     for number in range(WARMING):
-        client.put_object(Bucket=BUCKET, Key=f"warming/{number}", Body=bytes(4_096))
+        server.put(BUCKET, f"warming/{number}", bytes(4_096))
+    if not server.stores:
+        for size, keys in KEYS.items():
+            for number in range(min(keys, 500)):
+                server.put(BUCKET, f"{size}/{number:06d}", bytes(size))
 
 
 def measure(server: Server, method: str, size: int, seconds: int, folder: Path) -> Load:
     """PUT distinct keys, or GET those that a PUT run before left."""
-    if shutil.which("wrk") is None:
-        raise Missing("wrk is not installed (Debian: apt-get install wrk)")
-    keys = [f"{size}/{number:06d}" for number in range(KEYS[size])] if method == "PUT" else stored(server, size)
-    paths = [f"/{BUCKET}/{key}" for key in keys]
-    urls = folder / "urls"
-    urls.write_text("\n".join(signing.presigned(method, server.host, paths)))
+    if method == "PUT" and not server.stores:
+        raise Missing("gives out files only")
+    if method == "PUT":
+        keys = [f"{size}/{number:06d}" for number in range(KEYS[size])]
+    else:
+        keys = server.keys(BUCKET, f"{size}/")
+    return replay(
+        server,
+        method,
+        signing.presigned(method, server.host, [f"/{BUCKET}/{key}" for key in keys]),
+        size,
+        seconds,
+        folder,
+    )
+
+
+def listing(server: Server, seconds: int, folder: Path) -> Load:
+    """ListObjectsV2 of a thousand keys."""
+    if not server.stores:
+        raise Missing("gives out files only")
+    if len(server.keys(BUCKET, "4096/")) < LISTED:
+        raise Missing("fewer than a thousand keys")
+    query = {"list-type": "2", "prefix": "4096/", "max-keys": str(LISTED)}
+    return replay(server, "GET", signing.presigned("GET", server.host, [f"/{BUCKET}"], query=query), 0, seconds, folder)
+
+
+def replay(server: Server, method: str, urls: list[str], size: int, seconds: int, folder: Path) -> Load:
+    """These presigned URLs, one after the other, over a few connections."""
+    needs("wrk")
+    listed = folder / "urls"
+    listed.write_text("\n".join(urls))
     script = folder / "load.lua"
-    text = SCRIPT.replace("URLS", str(urls)).replace("SIZE", str(size)).replace("METHOD", f'"{method}"')
+    text = SCRIPT.replace("URLS", str(listed)).replace("SIZE", str(size)).replace("METHOD", f'"{method}"')
     script.write_text(text)
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "30s", "-s", str(script)]
     before = proc.cpu_seconds(server.pid)
@@ -70,12 +98,6 @@ def measure(server: Server, method: str, size: int, seconds: int, folder: Path) 
     errors += sum(int(count) for count in re.findall(r"(?:connect|read|write|timeout) (\d+)", done.stdout))
     rate = _number(r"Requests/sec:\s+([\d.]+)", done.stdout)
     return Load(used / max(operations, 1) * 1e6, rate, operations, errors)
-
-
-def stored(server: Server, size: int) -> list[str]:
-    """Keys that a PUT run left; as many as one listing gives."""
-    answer = server.client("s3").list_objects_v2(Bucket=BUCKET, Prefix=f"{size}/", MaxKeys=1000)
-    return [item["Key"] for item in answer["Contents"]]
 
 
 def _number(pattern: str, text: str) -> float:

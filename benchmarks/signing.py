@@ -22,19 +22,26 @@ def _signature(stamp: str, scope: str, key: bytes, canonical: str) -> str:
     return hmac.digest(key, text.encode(), "sha256").hex()
 
 
-def presigned(method: str, host: str, paths: list[str], seconds: int = 3600) -> list[str]:
+def presigned(
+    method: str, host: str, paths: list[str], seconds: int = 3600, query: dict[str, str] | None = None
+) -> list[str]:
     """Path and query of S3 requests that anyone may send for that long."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     scope = f"{stamp[:8]}/{REGION}/s3/aws4_request"
     key = _key(stamp[:8], "s3")
-    query = (
-        f"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={quote(f'{KEY_ID}/{scope}', safe='')}"
-        f"&X-Amz-Date={stamp}&X-Amz-Expires={seconds}&X-Amz-SignedHeaders=host"
-    )
+    parameters = {
+        "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
+        "X-Amz-Credential": f"{KEY_ID}/{scope}",
+        "X-Amz-Date": stamp,
+        "X-Amz-Expires": str(seconds),
+        "X-Amz-SignedHeaders": "host",
+        **(query or {}),
+    }
+    text = "&".join(f"{name}={quote(value, safe='')}" for name, value in sorted(parameters.items()))
     urls = []
     for path in paths:
-        canonical = f"{method}\n{path}\n{query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD"
-        urls.append(f"{path}?{query}&X-Amz-Signature={_signature(stamp, scope, key, canonical)}")
+        canonical = f"{method}\n{path}\n{text}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD"
+        urls.append(f"{path}?{text}&X-Amz-Signature={_signature(stamp, scope, key, canonical)}")
     return urls
 
 
