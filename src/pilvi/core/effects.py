@@ -134,6 +134,7 @@ class Staged(msgspec.Struct, frozen=True):
         digests: raw digest bytes by algorithm, for each one the plan asked for.
         trailers: HTTP trailers of an aws-chunked body, lower-case names.
         sealed: how long it is as it is stored, where it was sealed; else 0.
+        checksum: of a file's bytes as they are stored (state.checksums).
         carry: the plan's.
     """
 
@@ -143,6 +144,7 @@ class Staged(msgspec.Struct, frozen=True):
     path: str = ""
     trailers: Mapping[str, str] = {}
     sealed: int = 0
+    checksum: int = 0
     carry: Any = None
 
 

@@ -170,7 +170,7 @@ class Exchange:
             ctx = self.context(tx)
             authorise(self.gateway.identity, ctx, self.service, self.operation, self.shape)
             wanted = stages(ctx, self.shape)
-        self.receiver = receiver_for(self.request, self.signed, self.gateway.store.stage(wanted.seal), wanted)
+        self.receiver = receiver_for(self.request, self.signed, self.gateway.store.stage(wanted.seal, wanted.digests), wanted)
         return Plan(wanted.bytes_max, self.receiver, self.finish_staged, self.abort, self.fail)
 
     # -- the body is complete ----------------------------------------------------------------------------------------

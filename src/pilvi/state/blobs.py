@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 from pilvi.core import sealing
 from pilvi.core.effects import Segment, Staged
 from pilvi.state.errors import BlobDamaged
-from pilvi.state.openblobs import FileBlob, MemoryBlob, SealedFileBlob, opened, read_all
+from pilvi.state.openblobs import VERIFIED_BYTES_MAX, FileBlob, MemoryBlob, SealedFileBlob, opened, read_all
 from pilvi.state.stage import INLINE_BYTES_MAX, BodyStage
 from pilvi.state.store import OpenBlob
 
 if TYPE_CHECKING:
     from pilvi.state.transaction import Transaction
 
-# `data` comes last: whoever asks for the other columns does not load it.
+# `data` comes last: whoever asks for the other columns does not load it. `crc` is of the stored bytes: CRC-32 of `data`,
+# CRC-64/NVME of a file (NULL where the file is of a pilvi that kept none).
 CREATE = (
     """CREATE TABLE IF NOT EXISTS blobs (
         id INTEGER PRIMARY KEY, refs INTEGER NOT NULL, size INTEGER NOT NULL, crc INTEGER, file TEXT, data BLOB)""",
@@ -46,7 +47,7 @@ class SqliteBlobs:
         path = Path(staged.path)
         name = path.parent.name + path.name
         self._tx.claim(name)
-        return self._insert(staged.sealed or staged.size, None, name, None)
+        return self._insert(staged.sealed or staged.size, staged.checksum, name, None)
 
     def add(self, data: bytes) -> int:
         if len(data) <= INLINE_BYTES_MAX:
@@ -82,31 +83,39 @@ class SqliteBlobs:
         return found
 
     def read(self, blob: int, offset: int = 0, length: int | None = None, *, key: bytes = b"") -> bytes:
-        size, file, data = self._get(blob)
-        if key:
-            size = sealing.plain_size(size)
+        stored, crc, file, data = self._get(blob)
+        size = sealing.plain_size(stored) if key else stored
         end = size if length is None else min(offset + length, size)
         if offset >= end:
             return b""
         if data is not None:
             return _cut(data, offset, end - offset, key)
         assert file is not None
-        with self._in_file(file, offset, end - offset, key) as opened:
+        with self._in_file(file, Segment(blob, offset, end - offset, key), stored, crc) as opened:
             return read_all(opened)
 
     def open(self, segment: Segment) -> OpenBlob:
-        size, file, data = self._get(segment.blob)
+        size, crc, file, data = self._get(segment.blob)
         offset, length = segment.offset, segment.length
         if data is not None:
             assert segment.key or offset + length <= size, segment
             return MemoryBlob(_cut(data, offset, length, segment.key))
         assert file is not None
-        return self._in_file(file, offset, length, segment.key)
+        return self._in_file(file, segment, size, crc)
 
-    def _in_file(self, file: str, offset: int, length: int, key: bytes) -> FileBlob:
-        if key:
-            return SealedFileBlob(self._tx.files, file, offset, length, key)
-        return FileBlob(self._tx.files, file, offset, length)
+    def _in_file(self, file: str, segment: Segment, size: int, crc: int | None) -> FileBlob:
+        """What can be verified is: sealed bytes as they are opened, small files at once, whole ones as they are read."""
+        files, offset, length = self._tx.files, segment.offset, segment.length
+        if segment.key:
+            return SealedFileBlob(files, file, offset, length, segment.key)
+        found = FileBlob(files, file, offset, length, crc if length == size else None)
+        if size <= VERIFIED_BYTES_MAX and crc is not None:
+            try:
+                found.verify(crc)
+            except BaseException:
+                found.close()
+                raise
+        return found
 
     def rowless(self, files: list[str]) -> list[str]:
         """Those of these files that no row names."""
@@ -119,14 +128,14 @@ class SqliteBlobs:
         self._tx.change(_INSERT, (blob, size, crc, file, data))
         return blob
 
-    def _get(self, blob: int) -> tuple[int, str | None, bytes | None]:
+    def _get(self, blob: int) -> tuple[int, int | None, str | None, bytes | None]:
         row = self._tx.execute(_GET, (blob,)).fetchone()
         if row is None:
             raise KeyError(blob)
         size, crc, file, data = row
         if data is not None and zlib.crc32(data) != crc:
             raise BlobDamaged(f"blob {blob}: its bytes are not those that were stored")
-        return size, file, data
+        return size, crc, file, data
 
 
 def _cut(data: bytes, offset: int, length: int, key: bytes) -> bytes:

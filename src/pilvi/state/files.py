@@ -45,6 +45,7 @@ class BlobFiles:
         for path in (self._staging, self._blobs):
             if not path.exists():
                 disk.make_folder(path)
+        self.verified: dict[str, float] = {}  # small files whose bytes were found as they were stored -> valid until
         self._lock = threading.Lock()
         self._receiving: set[str] = set()
         self._standing: dict[str, Standing] = {}

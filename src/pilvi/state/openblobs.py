@@ -2,14 +2,20 @@
 
 import os
 from collections.abc import Callable
+from time import monotonic
 from typing import Self, TypeVar
 
 from pilvi.core import sealing
+from pilvi.state import checksums
 from pilvi.state.errors import BlobDamaged
 from pilvi.state.files import BlobFiles
 from pilvi.state.store import OpenBlob
 
 T = TypeVar("T")
+
+VERIFIED_BYTES_MAX = 1024 * 1024  # files up to here are verified before the first byte is sent
+VERIFIED_SECONDS = 600.0  # and then not again for so long
+VERIFIED_MAX = 10_000  # files of which that is remembered
 
 
 class MemoryBlob:
@@ -35,16 +41,23 @@ class MemoryBlob:
 
 
 class FileBlob:
-    """An OpenBlob in a file, which stays until closed. Opened on first use: an answer may consist of 10,000 of them."""
+    """An OpenBlob in a file, which stays until closed. Opened on first use: an answer may consist of 10,000 of them.
 
-    __slots__ = ("_fd", "_files", "_name", "length", "offset")
+    Args:
+        checksum: of the whole file, where the whole is read: `read_at` from begin to end does not give its last bytes
+            when they, or others before them, are not those that were stored.
+    """
+
+    __slots__ = ("_checksum", "_fd", "_files", "_name", "_sum", "_summed", "length", "offset")
     data = None
     sealed = False
 
-    def __init__(self, files: BlobFiles, name: str, offset: int, length: int) -> None:
+    def __init__(self, files: BlobFiles, name: str, offset: int, length: int, checksum: int | None = None) -> None:
         self._files = files
         self._name = name
         self._fd = -1
+        self._checksum = checksum
+        self._sum = self._summed = 0
         self.offset = offset
         self.length = length
         files.pin(name)
@@ -65,7 +78,30 @@ class FileBlob:
         data = os.pread(self.fd, min(most, self.length - position), self.offset + position)
         if not data:
             raise BlobDamaged(f"blob file {self._name} is shorter than it was")
+        if self._checksum is not None and position == self._summed:
+            self._sum = checksums.crc64()(data, self._sum)
+            self._summed += len(data)
+            if self._summed == self.length and checksums.signed(self._sum) != self._checksum:
+                raise self._damaged()
         return data
+
+    def verify(self, checksum: int) -> None:
+        """Reads the whole file. Not again, where that was done a short time ago.
+
+        Raises:
+            BlobDamaged: its bytes are not those that were stored.
+        """
+        now = monotonic()
+        if self._files.verified.get(self._name, now) > now:
+            return
+        if checksums.file_checksum(self.fd)[0] != checksum:
+            raise self._damaged()
+        if len(self._files.verified) >= VERIFIED_MAX:
+            self._files.verified.clear()
+        self._files.verified[self._name] = now + VERIFIED_SECONDS
+
+    def _damaged(self) -> BlobDamaged:
+        return BlobDamaged(f"blob file {self._name}: its bytes are not those that were stored")
 
     def close(self) -> None:
         if not self._name:

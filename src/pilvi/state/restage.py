@@ -31,7 +31,7 @@ class Copy:
     def __init__(self, store: Store, effect: Restage) -> None:
         self._store = store
         self._effect = effect
-        self._stage: Stage = store.stage(effect.plan.seal)
+        self._stage: Stage = store.stage(effect.plan.seal, effect.plan.digests)
         self._given_up = False
         self._running = False
 

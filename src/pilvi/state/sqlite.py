@@ -120,8 +120,8 @@ class SqliteStore:
     def on_commit(self, listener: Listener) -> None:
         self._listeners += (listener,)
 
-    def stage(self, seal: bytes = b"") -> BodyStage:
-        return BodyStage(self._files, seal)
+    def stage(self, seal: bytes = b"", promised: frozenset[str] = frozenset()) -> BodyStage:
+        return BodyStage(self._files, seal, promised)
 
     def open_blob(self, tx: Tx, segment: Segment) -> OpenBlob:
         assert isinstance(tx, Transaction)

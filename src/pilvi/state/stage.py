@@ -5,25 +5,29 @@ from collections.abc import Mapping
 
 from pilvi.core import sealing
 from pilvi.core.effects import Staged
+from pilvi.state import checksums
 from pilvi.state.files import BlobFiles
 
 INLINE_BYTES_MAX = 256 * 1024  # larger blobs are files: below it, one commit is cheaper than file, rename and syncs
 PIECE_BYTES = 256 * 1024  # of a write to the file
+PLAIN = "crc64nvme"  # the digest that is the checksum of what is stored, where that is not sealed
 SMALL_WRITE_BYTES = 64 * 1024  # what an event loop hands over at once
 
 
 class BodyStage:
     """See the Stage protocol."""
 
-    __slots__ = ("_buffered", "_fd", "_files", "_name", "_pieces", "_sealer", "_size")
+    __slots__ = ("_buffered", "_checksum", "_fd", "_files", "_name", "_pieces", "_promised", "_sealer", "_size")
 
-    def __init__(self, files: BlobFiles, seal: bytes = b"") -> None:
+    def __init__(self, files: BlobFiles, seal: bytes = b"", promised: frozenset[str] = frozenset()) -> None:
         self._files = files
         self._pieces: list[bytes] = []
         self._buffered = 0
         self._size = 0
         self._name = ""
         self._fd = -1
+        self._checksum = 0
+        self._promised = PLAIN in promised and not seal
         self._sealer: sealing.Sealer | None = None
         if seal:
             self._sealer = sealing.Sealer(seal, os.urandom(sealing.SALT_BYTES))
@@ -60,7 +64,10 @@ class BodyStage:
         except BaseException:
             self.abort()
             raise
-        return Staged(self._size, digests, path=str(path), trailers=trailers, sealed=sealed)
+        if self._promised:
+            self._checksum = int.from_bytes(digests[PLAIN], "big")
+        checksum = checksums.signed(self._checksum)
+        return Staged(self._size, digests, path=str(path), trailers=trailers, sealed=sealed, checksum=checksum)
 
     def abort(self) -> None:
         self._pieces.clear()
@@ -78,11 +85,19 @@ class BodyStage:
                 self._name, self._fd = self._files.begin()
             if self._pieces:
                 self._files.disk.write(self._fd, self._pieces)
+                self._sum()
         except BaseException:
             self.abort()
             raise
         self._pieces.clear()
         self._buffered = 0
+
+    def _sum(self) -> None:
+        """Adds what was written to the checksum, unless somebody computes the same beside us."""
+        if not self._promised:
+            add = checksums.crc64()
+            for piece in self._pieces:
+                self._checksum = add(piece, self._checksum)
 
     def _close(self) -> None:
         if self._fd >= 0:

@@ -203,8 +203,12 @@ class Store(Protocol):
     def on_commit(self, listener: Callable[[frozenset[str]], None]) -> None:
         """`listener(topics)` is called after a commit with the topics notified and published in it (deliver thread)."""
 
-    def stage(self, seal: bytes = b"") -> "Stage":
-        """Begins receiving a body, to be sealed under this data key if one is given."""
+    def stage(self, seal: bytes = b"", promised: frozenset[str] = frozenset()) -> "Stage":
+        """Begins receiving a body, to be sealed under this data key if one is given.
+
+        Args:
+            promised: digests that `finish` will be given: what is computed anyway is not computed twice.
+        """
 
     def open_blob(self, tx: Tx, segment: Segment) -> OpenBlob:
         """Opens a part of a blob inside the snapshot that found it."""
