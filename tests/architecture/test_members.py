@@ -43,8 +43,6 @@ PASSED_OVER = {
         "DataRedundancy": "of directory buckets, which are refused as a whole",
         "DisplayName": "an owner is known by its id; AWS ignores the name too",
         "EmailAddress": "a grant to anyone but the owner is refused as a whole",
-        "TopicArn": "topics are refused as a whole",
-        "QueueArn": "queues are refused as a whole",
     },
 }
 

@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 import pytest
 
-import aging
 from aging import BUCKET, DAY_MS, Crash, due, pass_days, rules, run, shown, step, waiting
 from pilvi.core.context import Context
 from pilvi.services.s3.lifecycle import round as rounds
@@ -538,4 +537,4 @@ def test_the_worker_runs_the_job() -> None:
     from pilvi import services
 
     topics = [delivery.topic for delivery in services.discover()["s3"].deliveries]
-    assert aging.TOPIC in topics
+    assert rounds.TOPIC in topics
