@@ -87,7 +87,6 @@ def test_what_a_new_bucket_says(s3: Any, bucket: str) -> None:
     assert acl["Grants"] == [
         {"Grantee": {"ID": acl["Owner"]["ID"], "Type": "CanonicalUser"}, "Permission": "FULL_CONTROL"}
     ]
-    s3.put_bucket_acl(Bucket=bucket, ACL="private")
     assert "Status" not in s3.get_bucket_versioning(Bucket=bucket)
     assert s3.get_bucket_request_payment(Bucket=bucket)["Payer"] == "BucketOwner"
     assert "LoggingEnabled" not in s3.get_bucket_logging(Bucket=bucket)

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from harness import ACCOUNT
 from pilvi.core import caller as callers
 from pilvi.core.errors import AccessDenied, CloudError, NotBuilt
 from pilvi.services.s3 import errors
+from pilvi.services.s3.names import owner_id
 from s3kit import MIB, Buckets
 
 HOSTILE_KEYS = [
@@ -294,10 +296,12 @@ def test_uploads_that_are_refused(s3: Buckets, parameter: dict[str, Any], kind: 
     assert s3.blobs() == 0
 
 
-def test_true_acls_are_accepted(s3: Buckets) -> None:
-    """private and bucket-owner-full-control say what is true when the bucket's owner owns everything."""
-    for acl in ("private", "bucket-owner-full-control"):
-        s3.put("photos", "a", ACL=acl)
+def test_the_true_list_is_accepted(s3: Buckets) -> None:
+    """bucket-owner-full-control says what is so when the bucket's owner owns everything; so does a grant of just that."""
+    s3.put("photos", "a", ACL="bucket-owner-full-control")
+    s3.put("photos", "a", GrantFullControl=f'id="{owner_id(ACCOUNT)}"')
+    with pytest.raises(errors.AccessControlListNotSupported):
+        s3.put("photos", "a", ACL="private")
 
 
 def test_conditional_writes(s3: Buckets) -> None:

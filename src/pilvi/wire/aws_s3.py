@@ -81,8 +81,14 @@ class S3Codec(RestXmlCodec):
     def compile_serialiser(self, operation: OperationModel) -> Serialiser:
         if operation.name == "GetBucketLocation":
             return self._serialise_location
+        if operation.name == "PutBucketPolicy":
+            return self._serialise_nothing
         serialise = super().compile_serialiser(operation)
         return _partial(serialise) if operation.name in {"GetObject", "HeadObject"} else serialise
+
+    def _serialise_nothing(self, result: dict[str, Any], request_id: str) -> Response:  # noqa: ARG002
+        """An answer without content, where the model does not tell of its status."""
+        return Response(204, self.headers("", request_id))
 
     def _serialise_location(self, result: dict[str, Any], request_id: str) -> Response:
         """<LocationConstraint>eu-west-1</LocationConstraint>; an empty element means us-east-1."""

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from pilvi.core.context import Context
-from pilvi.core.errors import AccessDenied
+from pilvi.core.errors import AccessDenied, CloudError
 from pilvi.services.s3.acls import parse
 from pilvi.services.s3.acls.canned import canned_of_object
 from pilvi.services.s3.acls.checks import account_for
@@ -47,7 +47,11 @@ def check_disabled(ctx: Context, bucket: Bucket, req: Params) -> None:
     """In a bucket without lists a request may say only what is so anyway: all is its owner's."""
     if req.get("ACL") == _GIVEN_TO_BUCKET:
         return
-    if "ACL" in req or parse.given(ctx, req, lambda _: ()) != (full_control(bucket.account),):
+    try:
+        granted = None if "ACL" in req else parse.given(ctx, req, lambda _: ())
+    except CloudError:
+        granted = None
+    if granted != (full_control(bucket.account),):
         raise AccessControlListNotSupported
 
 
