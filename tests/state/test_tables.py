@@ -243,3 +243,30 @@ def test_a_key_is_text_number_or_bytes_of_the_record(backend, record):
     """Anything else is refused when the store opens, by name."""
     with pytest.raises(TypeError, match=record.__name__):
         backend.open(record)
+
+
+def test_a_view_reads_some_fields_and_stores_none(backend):
+    """The same rows in the same order, with the fields that were asked for; putting one would lose the others."""
+
+    class Whole(Record, frozen=True, omit_defaults=True):
+        spec: ClassVar[TableSpec] = TableSpec("test_whole", key=("group", "name"))
+
+        group: int
+        name: str
+        size: int = 0
+        notes: str = ""
+
+    class Line(Record, frozen=True):
+        spec: ClassVar[TableSpec] = TableSpec("test_whole", key=("group", "name"), view=True)
+
+        group: int
+        name: str
+        size: int = 0
+
+    store = backend.open(Whole)
+    store.write(lambda tx: [tx[Whole].put(Whole(1, name, len(name), "more")) for name in ("b", "aaa", "cc")])
+    with store.read() as tx:
+        assert list(tx[Line].scan(1, after="aaa")) == [Line(1, "b", 1), Line(1, "cc", 2)]
+        assert tx[Line].get(1, "aaa") == Line(1, "aaa", 3)
+    with pytest.raises(TypeError):
+        store.write(lambda tx: tx[Line].put(Line(1, "b", 7)))

@@ -11,6 +11,7 @@ compiled from source made of the record's own field names, as dataclasses do.
 
 import inspect
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -122,6 +123,8 @@ class Layout(Generic[R]):
         self.columns = tuple(Column(name, _kind(record, fields, name)) for name in names)
         body = _body(record, [field for name, field in fields.items() if name not in names])
         self.dump, self.load = _compile(record, self.columns, body)
+        if spec.view:
+            self.dump = _refuse
         self._write_statements(names)
         self.paths = {"": AccessPath(self.table, "", spec.key, self.selected)}
         for index, leading in spec.indexes.items():
@@ -156,6 +159,24 @@ class Layout(Generic[R]):
                 fields = ", ".join(map(quote, path.fields))
                 found[name] = f"CREATE INDEX {quote(name)} ON {quote(self.table)} ({fields})"
         return found
+
+
+class Layouts(dict[type[Record], Layout[Any]]):
+    """Layouts of the records that a store holds. Views have no tables: they are laid out when they are asked for."""
+
+    def __missing__(self, record: type[Record]) -> Layout[Any]:
+        if not record.spec.view:
+            raise KeyError(record)
+        return _view(record)
+
+
+@cache
+def _view(record: type[Record]) -> Layout[Any]:
+    return Layout(record)
+
+
+def _refuse(record: Record) -> Row:
+    raise TypeError(f"{type(record).__name__} is a view: what it leaves out would be lost")
 
 
 def sql_name(table: str, index: str) -> str:

@@ -22,7 +22,7 @@ from pilvi.state.disk import Disk
 from pilvi.state.errors import UnusableData
 from pilvi.state.files import BlobFiles
 from pilvi.state.janitor import Janitor
-from pilvi.state.layout import Layout
+from pilvi.state.layout import Layout, Layouts
 from pilvi.state.lock import FolderLock
 from pilvi.state.migrate import check_format, migrate
 from pilvi.state.readers import Readers
@@ -93,7 +93,7 @@ class SqliteStore:
         """
         disk = disk or Disk()
         _make(folder, disk)
-        layouts: dict[type[Record], Layout[Any]] = {record: Layout(record) for record in records}
+        layouts = Layouts((record, Layout(record)) for record in records)
         layouts.setdefault(OutboxEntry, Layout(OutboxEntry))
         lock = FolderLock(folder)
         try:

@@ -26,6 +26,7 @@ class TableSpec(msgspec.Struct, frozen=True):
         version: of the record's stored shape.
         upgrades: {n: f}: f turns the stored JSON document (all fields, as a dict) of version n into version n + 1.
         remembered: snapshots of the same moment share what they read: for small records that every request asks for.
+        view: the table is another record's; this one reads fewer of its fields, which is faster, and is never stored.
     """
 
     name: str
@@ -34,6 +35,7 @@ class TableSpec(msgspec.Struct, frozen=True):
     version: int = 1
     upgrades: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
     remembered: bool = False
+    view: bool = False
 
 
 class Record(msgspec.Struct, frozen=True):

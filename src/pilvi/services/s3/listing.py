@@ -1,7 +1,7 @@
 """ListObjects and ListObjectsV2."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -15,7 +15,7 @@ from pilvi.services.s3.conditions import when
 from pilvi.services.s3.errors import InvalidURI, invalid_argument
 from pilvi.services.s3.marks import decode_mark, encode_mark
 from pilvi.services.s3.names import owner_id
-from pilvi.services.s3.records import Bucket, StoredObject
+from pilvi.services.s3.records import Bucket, ObjectLine, StoredObject
 from pilvi.services.s3.types import (
     CommonPrefix,
     ListObjectsOutput,
@@ -87,14 +87,14 @@ def list_objects(ctx: Context, req: ListObjectsRequest) -> ListObjectsOutput:
     return encoded(req, result, names)  # type: ignore[return-value]
 
 
-def list_page(ctx: Context, bucket: Bucket, req: Params, last: str) -> tuple[Page[StoredObject], dict[str, Any]]:
+def list_page(ctx: Context, bucket: Bucket, req: Params, last: str) -> tuple[Page[ObjectLine], dict[str, Any]]:
     """One page behind `last`, and the members that both versions of the answer have."""
     prefix, delimiter = req.get("Prefix", ""), req.get("Delimiter", "")
     check_texts(prefix, delimiter, last)
     most = page_size(req.get("MaxKeys", PAGE_MAX), "maxKeys")
-    objects = ctx.tx[StoredObject]
+    objects = ctx.tx[ObjectLine]
 
-    def scan(start: str, end: str, limit: int | None) -> Iterator[StoredObject]:
+    def scan(start: str, end: str, limit: int | None) -> Iterator[ObjectLine]:
         return objects.scan(bucket.id, start=start or None, end=end or None, limit=limit)
 
     begin = after(last, prefix, delimiter) if last else ""
@@ -108,7 +108,7 @@ def list_page(ctx: Context, bucket: Bucket, req: Params, last: str) -> tuple[Pag
     return page, result
 
 
-def contents(rows: list[StoredObject], owned_by: Bucket | None) -> list[Object]:
+def contents(rows: Sequence[ObjectLine | StoredObject], owned_by: Bucket | None) -> list[Object]:
     """A thousand of these make up most of a listing's cost: nothing is made that can be shared."""
     times: dict[int, datetime] = {}
     found: list[Object] = []

@@ -204,6 +204,22 @@ class StoredObject(Record, frozen=True, omit_defaults=True):
         return (self.blob,) if self.blob and not self.layout else ()
 
 
+class ObjectLine(Record, frozen=True, gc=False):
+    """What a listing shows of a StoredObject."""
+
+    spec: ClassVar[TableSpec] = TableSpec("s3_object", key=("bucket", "key"), view=True)
+
+    bucket: int
+    key: str
+    size: int
+    modified_ms: int
+    etag: str
+    checksum_kind: str = ""
+    composite: bool = False
+    storage_class: str = ""
+    owner: str = ""
+
+
 class OlderVersion(Record, frozen=True):
     """A version that is not (or not any more) the current state of its key, or a delete marker.
 
