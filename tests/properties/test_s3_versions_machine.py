@@ -1,4 +1,4 @@
-"""Versions and locks against a model: a key's history is a list, newest first, and nothing else happens to it."""
+"""Versions against a model: a key's history is a list, newest first, and nothing else happens to it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from pilvi.core.errors import AccessDenied
 from pilvi.services.s3 import errors
 from s3kit import Buckets
 
@@ -36,7 +36,7 @@ class Version(msgspec.Struct):
 
 
 class Versions(RuleBasedStateMachine):
-    """A bucket whose versioning is switched on and off."""
+    """A bucket whose versioning is switched on and suspended."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,9 +61,8 @@ class Versions(RuleBasedStateMachine):
 
     def answered(self, answer: dict[str, Any]) -> str:
         """The version that an answer names, as it must for this state of the bucket."""
-        assert ("VersionId" in answer) == bool(self.status)
+        assert ("VersionId" in answer) == (self.status == "Enabled")
         version: str = answer.get("VersionId", "null")
-        assert (version == "null") == (self.status != "Enabled")
         return version
 
     def current(self, key: str) -> Version | None:
@@ -120,7 +119,8 @@ class Versions(RuleBasedStateMachine):
             self.model[key] = []
         else:
             assert answer["DeleteMarker"] is True
-            self.push(key, self.answered(answer), None)
+            assert (answer["VersionId"] == "null") == (self.status == "Suspended")
+            self.push(key, answer["VersionId"], None)
 
     @rule(key=keys, pick=st.integers(0, 5))
     def delete_version(self, key: str, pick: int) -> None:
@@ -175,32 +175,30 @@ class Versions(RuleBasedStateMachine):
 
     @rule(key=keys)
     def get(self, key: str) -> None:
-        known = self.current(key)
-        try:
-            body, answer = self.s3.get(BUCKET, key)
-        except errors.NoSuchKey as error:
-            assert known is None
-            line = self.model[key]
-            assert error.headers.get("x-amz-version-id") == (line[0].version if line else None)
-            assert ("x-amz-delete-marker" in error.headers) == bool(line)
-        else:
-            assert known is not None
-            assert body == known.data
-            assert answer.get("VersionId", "null") == known.version
-            assert answer.get("TagCount", 0) == len(known.tags)
+        line, known = self.model[key], self.current(key)
+        if known is None:
+            with pytest.raises(errors.NoSuchKey) as missing:
+                self.s3.get(BUCKET, key)
+            told = {"x-amz-delete-marker": "true", "x-amz-version-id": line[0].version} if line else {}
+            assert missing.value.headers == told
+            return
+        body, answer = self.s3.get(BUCKET, key)
+        assert body == known.data
+        assert answer.get("VersionId", "null") == known.version
+        assert answer.get("TagCount", 0) == len(known.tags)
 
     @rule(key=keys, pick=st.integers(0, 5))
     def get_version(self, key: str, pick: int) -> None:
         line = self.model[key]
-        version = line[pick].version if pick < len(line) else "A" * 32
-        try:
-            body, answer = self.s3.get(BUCKET, key, VersionId=version)
-        except errors.NoSuchVersion:
-            assert pick >= len(line)
-        except errors.MethodNotAllowed as error:
-            assert line[pick].data is None
-            assert error.headers["x-amz-version-id"] == version
+        if pick >= len(line):
+            with pytest.raises(errors.NoSuchVersion):
+                self.s3.get(BUCKET, key, VersionId="A" * 32)
+        elif line[pick].data is None:
+            with pytest.raises(errors.MethodNotAllowed) as refused:
+                self.s3.get(BUCKET, key, VersionId=line[pick].version)
+            assert refused.value.headers["x-amz-version-id"] == line[pick].version
         else:
+            body, answer = self.s3.get(BUCKET, key, VersionId=line[pick].version)
             assert body == line[pick].data
             assert answer.get("TagCount", 0) == len(line[pick].tags)
 

@@ -24,7 +24,7 @@ from pilvi.services.s3.errors import (
 from pilvi.services.s3.lifecycle.dates import expiration
 from pilvi.services.s3.names import check_key
 from pilvi.services.s3.notify import notify
-from pilvi.services.s3.objects import replace, shown_version
+from pilvi.services.s3.objects import replace
 from pilvi.services.s3.parts import PARTS_MAX
 from pilvi.services.s3.records import Bucket, Layout, Piece, StoredObject, Upload, UploadedPart
 from pilvi.services.s3.types import CompletedPart, CompleteMultipartUploadOutput, CompleteMultipartUploadRequest
@@ -191,8 +191,8 @@ def _answer(ctx: Context, bucket: Bucket, made: StoredObject) -> CompleteMultipa
         "ETag": f'"{made.etag}"',
         **checksums.shown(made.checksum_kind, made.checksum, composite=made.composite),  # type: ignore[typeddict-item]
     }
-    if bucket.versioning:
-        result["VersionId"] = shown_version(made)
+    if made.version:
+        result["VersionId"] = made.version
     if bucket.ages:
         result |= expiration(ctx, bucket, made)  # type: ignore[typeddict-item]
     if made.seal is not None and made.seal.kind != "customer":  # whose answers to uploads of parts have said it

@@ -109,8 +109,8 @@ def copy_object(ctx: Context, req: CopyObjectRequest) -> CopyObjectOutput | Rest
     result: CopyObjectOutput = {"CopyObjectResult": _result(made)}
     if bucket.ages:
         result |= expiration(ctx, bucket, made)  # type: ignore[typeddict-item]
-    if bucket.versioning:
-        result["VersionId"] = shown_version(made)
+    if made.version:
+        result["VersionId"] = made.version
     if restores or source.version:
         result["CopySourceVersionId"] = shown_version(source)
     result |= seals.answered(made.seal)  # type: ignore[typeddict-item]

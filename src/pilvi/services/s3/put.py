@@ -19,7 +19,7 @@ from pilvi.services.s3.lifecycle.dates import expiration
 from pilvi.services.s3.locks import uploads as locks
 from pilvi.services.s3.names import check_key
 from pilvi.services.s3.notify import notify
-from pilvi.services.s3.objects import replace, shown_version
+from pilvi.services.s3.objects import replace
 from pilvi.services.s3.records import Bucket, StoredObject
 from pilvi.services.s3.tags import parse_header
 from pilvi.services.s3.types import PutObjectOutput, PutObjectRequest
@@ -126,8 +126,8 @@ def write_object(ctx: Context, req: Params, event: str) -> PutObjectOutput:
     if bucket.notifies:
         notify(ctx, bucket, event, made)
     result: PutObjectOutput = {"ETag": f'"{made.etag}"', **shown(kind, checksum, composite=False)}  # type: ignore[typeddict-item]
-    if bucket.versioning:
-        result["VersionId"] = shown_version(made)
+    if made.version:
+        result["VersionId"] = made.version
     if bucket.ages:
         result |= expiration(ctx, bucket, made)  # type: ignore[typeddict-item]
     if made.seal is not None:
