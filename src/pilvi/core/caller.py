@@ -57,9 +57,12 @@ class Check(msgspec.Struct, frozen=True):
         owner: account that owns the resource; "" means the caller's own.
         policy: the resource's own policy document (JSON text), if it has one.
         context: condition keys that belong to this question, e.g. {"s3:prefix": "a/"}.
-        granted: an access control list of the resource allows the caller's account to do it. Counts as a grant of the
-            resource's policy to that account; for callers without an account it is all that is needed.
+        granted: an access control list of the resource allows it: to everybody, or to the caller's account (unless that is
+            the owner). Counts as a grant of the resource's policy.
         only_denies: `policy` can refuse but not allow: the resource belongs to somebody else than the policy's author.
+        grantees: principals whom grants of the resource (KMS's) allow this, besides its policy.
+        policy_decides: nobody, not even the root of the account, is allowed what the resource's policy neither allows nor
+            leaves to the account.
     """
 
     action: str
@@ -69,6 +72,8 @@ class Check(msgspec.Struct, frozen=True):
     context: Mapping[str, str | list[str]] = {}
     granted: bool = False
     only_denies: bool = False
+    grantees: tuple[str, ...] = ()
+    policy_decides: bool = False
 
 
 class Credential(msgspec.Struct, frozen=True):

@@ -12,8 +12,10 @@ Two accounts: the caller's side (own policies, boundary, session) and the resour
 account is allowed everything on its own side. Services of the cloud and anonymous callers have no side of their own:
 only the resource's policy speaks for them.
 
-An access control list (`Check.granted`) counts as a grant of the resource's policy to the caller's account. Where the
-resource belongs to another account than the policy's author (`Check.only_denies`), the policy can only deny.
+An access control list (`Check.granted`) counts as a grant of the resource's policy. Where the
+resource belongs to another account than the policy's author (`Check.only_denies`), the policy can only deny. Grants
+(`Check.grantees`) count as a statement of the resource's policy that names their grantees. Where the resource's policy is
+the root of authority (`Check.policy_decides`), step 4 is that of a trust policy.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic-cross-account.html
@@ -25,7 +27,7 @@ from typing import Literal
 import msgspec
 
 from pilvi.identity.documents import Policy, Statement
-from pilvi.identity.principals import ACCOUNT, DIRECT, NOBODY, ROLE
+from pilvi.identity.principals import DIRECT, NOBODY, ROLE, Principals
 from pilvi.identity.question import Question
 
 Kind = Literal["identity-based policy", "resource-based policy", "permissions boundary", "session policy"]
@@ -100,12 +102,15 @@ def _granted(question: Question, policies: Policies) -> Decision:
     caller = question.caller
     strength, by_resource = _resource_grant(question, None if question.check.only_denies else policies.resource)
     if question.check.granted:
-        strength = max(strength, ACCOUNT)
+        strength = DIRECT
+    if question.check.grantees:
+        strength = max(strength, Principals.of(question.check.grantees).match(caller))
     resource_sid = by_resource.sid if by_resource else ""
     if caller.kind in {"service", "anonymous"}:
         return Decision(strength != NOBODY, explicit=False, kind="resource-based policy", sid=resource_sid)
     same_account = question.owner == caller.account
-    if strength == NOBODY and (not same_account or question.action in _TRUST_ACTIONS):
+    decides = question.check.policy_decides or question.action in _TRUST_ACTIONS
+    if strength == NOBODY and (not same_account or decides):
         return Decision(allowed=False, explicit=False, kind="resource-based policy")
     if same_account and strength == DIRECT:
         return Decision(allowed=True, explicit=False, kind="resource-based policy", sid=resource_sid)

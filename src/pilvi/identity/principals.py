@@ -10,7 +10,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from pilvi.core.accounts import account_of
 from pilvi.core.caller import Caller
@@ -35,6 +35,11 @@ class Principals:
         canonical = (account for text in _listed(named, "CanonicalUser") if (account := account_of(text)))
         self.accounts = frozenset((*numbers, *canonical))
         self.names = frozenset((*_listed(named, "AWS"), *_listed(named, "Federated")))
+
+    @classmethod
+    def of(cls, names: Sequence[str]) -> "Principals":
+        """Of names of any kind: ARNs, accounts, services."""
+        return cls({"AWS": list(names), "Service": list(names)})
 
     def match(self, caller: Caller) -> int:
         """NOBODY, or how directly the caller is meant: ACCOUNT < ROLE < DIRECT."""
