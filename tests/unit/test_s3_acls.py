@@ -11,12 +11,14 @@ import pytest
 
 from harness import ACCOUNT
 from iam_harness import ADMIN, IamHarness
+from pilvi import services
 from pilvi.core import caller as callers
 from pilvi.core.accounts import ANONYMOUS_ID, account_of, canonical_id
 from pilvi.core.caller import ANONYMOUS, Caller
 from pilvi.core.errors import AccessDenied, CloudError
 from pilvi.services.s3 import errors
 from pilvi.services.s3.acls.canned import IMAGE_READERS_ID
+from pilvi.services.s3.records import Bucket, StoredObject
 from s3kit import Buckets
 
 OTHER = "111111111111"
@@ -42,8 +44,6 @@ class Guarded(IamHarness, Buckets):
             self.caller = owner
 
     def authorise_upload(self, operation: str, request: dict[str, Any]) -> None:
-        from pilvi import services
-
         with self.store.read() as tx:
             self.authorise(self.context(tx), "s3", services.discover()["s3"].operations[operation], request)
 
@@ -198,6 +198,20 @@ def test_grants_are_to_an_account_whose_own_policies_must_allow_too(s3: Guarded)
     assert not s3.allows(callers.root("222222222222"), "GetObject", Key="a")
 
 
+def test_what_the_owner_gives_itself_is_for_its_own_policies_to_give(s3: Guarded) -> None:
+    """A user of the owning account needs a policy, unless everybody is granted it; then no policy is needed."""
+    nobody = s3.user("nobody")
+    s3.s3("PutObjectAcl", Bucket="photos", Key="a", GrantRead=f"id={OWNER_ID}")
+    assert not s3.allows(nobody, "GetObject", Key="a")
+    s3.s3("PutObjectAcl", Bucket="photos", Key="a", ACL="public-read")
+    assert s3.allows(nobody, "GetObject", Key="a")
+    s3.s3("PutBucketAcl", Bucket="photos", ACL="public-read-write")
+    assert s3.allows(nobody, "PutObject", Key="b")
+    assert not s3.allows(nobody, "PutObject", Key="b", ACL="private")
+    assert not s3.allows(nobody, "PutObject", Key="b", Tagging="a=b")
+    assert not s3.allows(s3.user("nobody", account=OTHER), "GetObject", Key="a")
+
+
 def test_grants_to_groups(s3: Guarded) -> None:
     """Everybody is everybody; the authenticated are who has an account; log delivery is a service."""
     s3.s3("PutObjectAcl", Bucket="photos", Key="a", ACL="authenticated-read")
@@ -209,8 +223,12 @@ def test_grants_to_groups(s3: Guarded) -> None:
     logging = callers.service("logging.s3.amazonaws.com", OTHER)
     assert s3.allows(logging, "PutObject", Key="log")
     assert s3.allows(logging, "GetBucketAcl")
-    for other in (STRANGER, ANONYMOUS, callers.service("sns.amazonaws.com", OTHER)):
+    assert owner_of(s3, "log") == ACCOUNT
+    other_service = callers.service("sns.amazonaws.com", OTHER)
+    for other in (STRANGER, ANONYMOUS, other_service):
         assert not s3.allows(other, "PutObject", Key="log")
+    s3.s3("PutBucketAcl", Bucket="photos", GrantWrite=f"id={OTHER_ID}, uri={EVERYBODY}")
+    assert not s3.allows(other_service, "PutObject", Key="log")
 
 
 def test_absent_objects_are_shown_as_absent_to_who_may_list(s3: Guarded) -> None:
@@ -424,15 +442,17 @@ def test_a_list_without_grants(s3: Guarded) -> None:
 # -- whose objects are -------------------------------------------------------------------------------------------------
 
 
-def owner_of(s3: Guarded, key: str) -> str:
+def stored(s3: Guarded, key: str) -> StoredObject:
     with s3.store.read() as tx:
-        from pilvi.services.s3.records import Bucket, StoredObject
-
         bucket = tx[Bucket].get("photos")
         assert bucket is not None
         found = tx[StoredObject].get(bucket.id, key)
         assert found is not None
-        return found.owner or bucket.account
+        return found
+
+
+def owner_of(s3: Guarded, key: str) -> str:
+    return stored(s3, key).owner or ACCOUNT
 
 
 @pytest.mark.parametrize(
@@ -485,10 +505,13 @@ def test_what_nobody_signs_is_anonymous(s3: Guarded) -> None:
 
 
 def test_copies_have_lists_of_their_own(s3: Guarded) -> None:
-    """A copy is private, whatever its source was."""
+    """A copy is private, whatever its source was; and a private list takes no room."""
     s3.s3("PutObjectAcl", Bucket="photos", Key="a", ACL="public-read")
     s3.s3("CopyObject", Bucket="photos", Key="b", CopySource="photos/a")
     assert s3.grants("b") == {(OWNER_ID, "FULL_CONTROL")}
+    s3.s3("PutObjectAcl", Bucket="photos", Key="a", ACL="private")
+    for key in ("a", "b"):
+        assert stored(s3, key).acl == ()
 
 
 def test_lists_of_versions(s3: Guarded) -> None:
@@ -587,6 +610,21 @@ def test_new_buckets_with_lists(s3: Guarded) -> None:
     assert not s3.allows(STRANGER, "ListObjectsV2", Bucket="new-bucket")
 
 
+def test_new_buckets_as_they_were(tmp_path: Path) -> None:
+    """With classic defaults lists count, nothing is refused to the public, and there is no setting to show."""
+    with Buckets(tmp_path) as s3:
+        s3.cloud.settings["s3_new_buckets"] = "classic"
+        s3.s3("CreateBucket", Bucket="classic", ACL="public-read")
+        assert len(s3.s3("GetBucketAcl", Bucket="classic")["Grants"]) == 2
+        with pytest.raises(CloudError) as failed:
+            s3.s3("GetBucketOwnershipControls", Bucket="classic")
+        assert failed.value.code == "OwnershipControlsNotFoundError"
+        with pytest.raises(errors.NoSuchPublicAccessBlockConfiguration):
+            s3.s3("GetPublicAccessBlock", Bucket="classic")
+        with pytest.raises(errors.InvalidBucketAclWithObjectOwnership):
+            s3.s3("CreateBucket", Bucket="today", ACL="public-read", ObjectOwnership="BucketOwnerEnforced")
+
+
 def test_making_a_bucket_with_lists_must_be_allowed(s3: Guarded) -> None:
     """s3:PutBucketAcl and s3:PutBucketOwnershipControls, besides s3:CreateBucket."""
     maker = s3.user("maker", {"Effect": "Allow", "Action": "s3:CreateBucket", "Resource": "*"})
@@ -644,7 +682,7 @@ def test_buckets_with_a_public_policy_are_restricted(s3: Guarded) -> None:
     s3.s3("PutObjectAcl", Bucket="photos", Key="a", GrantRead=f"id={OTHER_ID}")
     block(s3, RestrictPublicBuckets=True)
     assert s3.allows(STRANGER, "GetObject", Key="a")
-    s3.policy(statement("Allow", "s3:ListBucket"))
+    s3.policy(statement("Allow", "s3:*"))
     for caller in (STRANGER, ANONYMOUS):
         assert not s3.allows(caller, "GetObject", Key="a")
         assert not s3.allows(caller, "ListObjectsV2")
@@ -661,8 +699,6 @@ def test_buckets_without_lists_are_not_asked_for_any(s3: Guarded) -> None:
     s3.s3("CreateBucket", Bucket="today")
     with s3.store.read() as tx:
         ctx = s3.context(tx, STRANGER)
-        from pilvi import services
-
         check = services.discover()["s3"].operations["PutObject"].check
         assert check is not None
         (asked,) = check(ctx, {"Bucket": "today", "Key": "k"})

@@ -53,9 +53,11 @@ def object_check(
 def new_object_check(ctx: Context, bucket: Bucket, key: str, action: str, conditions: Conditions) -> Check:
     """What is done to an object together with making it, by who will own it."""
     owner = account_for(ctx.caller)
-    if owner == bucket.account or ctx.caller.kind == "service":
-        return object_check(ctx, bucket, key, action, conditions, None)
-    return Check(action, object_arn(bucket.name, key), owner, bucket.policy or None, conditions, True, True)
+    if not bucket.ownership or owner == bucket.account or ctx.caller.kind == "service":
+        policy, kept_out = bucket.policy or None, _is_kept_out(ctx.caller, bucket)
+        return Check(action, object_arn(bucket.name, key), bucket.account, policy, conditions, False, kept_out)
+    granted = ctx.caller.kind == "anonymous"  # who has no policies that could allow it
+    return Check(action, object_arn(bucket.name, key), owner, bucket.policy or None, conditions, granted, True)
 
 
 def upload_check(ctx: Context, bucket: Bucket, key: str, action: str, *, own: bool) -> Check:
@@ -79,14 +81,15 @@ def _public_counts(bucket: Bucket) -> bool:
 
 
 def _bucket_gives(ctx: Context, bucket: Bucket, permission: str) -> bool:
-    return gives(bucket.acl, permission, ctx.caller, public=_public_counts(bucket))
+    return gives(bucket.acl, permission, ctx.caller, bucket.account, public=_public_counts(bucket))
 
 
 def _object_gives(ctx: Context, bucket: Bucket, found: StoredObject | None, action: str) -> bool:
     if action in OBJECT_ACTIONS:
         if found is None:  # who may list the bucket may be told that there is none
-            return _bucket_gives(ctx, bucket, "read")
-        return gives(found.acl, OBJECT_ACTIONS[action], ctx.caller, public=_public_counts(bucket))
+            return action.startswith("s3:Get") and _bucket_gives(ctx, bucket, "read")
+        permission, owner = OBJECT_ACTIONS[action], owner_of(bucket, found)
+        return gives(found.acl, permission, ctx.caller, owner, public=_public_counts(bucket))
     if action == "s3:DeleteObject":  # of what is one's own
         own = found is None or owner_of(bucket, found) == account_for(ctx.caller)
         return own and _bucket_gives(ctx, bucket, "write")

@@ -70,14 +70,22 @@ def reaches_others(grants: Sequence[Grant], owner: str) -> bool:
     return any(grant.kind == "group" or (grant.kind == "user" and grant.who != own) for grant in grants)
 
 
-def gives(grants: Sequence[Grant], permission: str, caller: Caller, *, public: bool) -> bool:
-    """Whether a stored list gives the caller's account a permission. `public`: whether grants to everybody count."""
-    return any(grant.permission in ("full", permission) and _means(grant, caller, public=public) for grant in grants)
+def gives(grants: Sequence[Grant], permission: str, caller: Caller, owner: str, *, public: bool) -> bool:
+    """Whether a stored list gives the caller a permission.
+
+    Args:
+        owner: the owning account. What a list gives to it is for the account's own policies to give.
+        public: whether grants to everybody count.
+    """
+    return any(
+        grant.permission in ("full", permission) and _means(grant, caller, owner, public=public) for grant in grants
+    )
 
 
-def _means(grant: Grant, caller: Caller, *, public: bool) -> bool:
+def _means(grant: Grant, caller: Caller, owner: str, *, public: bool) -> bool:
     if grant.kind == "user":
-        return caller.kind != "service" and grant.who == canonical_id(caller.account)
+        stranger = caller.kind != "service" and caller.account != owner
+        return stranger and grant.who == canonical_id(caller.account)
     if grant.who == DELIVERY:
         return caller.kind == "service" and caller.arn in _LOG_DELIVERY
     if not public or caller.kind == "service":
