@@ -23,17 +23,22 @@ from pilvi.services.s3.accesslogs import configuration as accesslogs
 from pilvi.services.s3.accesslogs.records import RECORDS as LOG_RECORDS
 from pilvi.services.s3.acls import operations as acls
 from pilvi.services.s3.acls import ownership
+from pilvi.services.s3.archive import restore
 from pilvi.services.s3.cors import configuration as cors
 from pilvi.services.s3.cors.records import BucketSharing
 from pilvi.services.s3.cors.sharing import BucketsShare
 from pilvi.services.s3.encryption import configuration as encryption
 from pilvi.services.s3.inspectors import INSPECTORS
+from pilvi.services.s3.forms import post
 from pilvi.services.s3.lifecycle import configuration as lifecycle
 from pilvi.services.s3.lifecycle.delivery import Aging
 from pilvi.services.s3.lifecycle.records import Lifecycle
 from pilvi.services.s3.locks import configuration as locks
 from pilvi.services.s3.locks import versions as version_locks
 from pilvi.services.s3.records import RECORDS
+from pilvi.services.s3.replication import configuration as replication
+from pilvi.services.s3.replication.delivery import Replicating
+from pilvi.services.s3.replication.records import Replication
 
 SERVICE = service(
     "s3",
@@ -56,6 +61,8 @@ SERVICE = service(
         parts,
         policies,
         put,
+        restore,
+        replication,
         tagging,
         unset,
         uploads,
@@ -63,8 +70,9 @@ SERVICE = service(
         versioning,
         versions,
     ],
-    [*RECORDS, *LOG_RECORDS, BucketSharing, Lifecycle],
-    deliveries=[Aging()],
+    [*RECORDS, *LOG_RECORDS, BucketSharing, Lifecycle, Replication],
+    deliveries=[Aging(), Replicating()],
+    doors=[post],
     sharing=BucketsShare(),
     inspectors=INSPECTORS,
 )

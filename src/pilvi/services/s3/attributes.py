@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-from pilvi.core.errors import NotBuilt
 from pilvi.services.s3.access import refuse
 from pilvi.services.s3.conditions import http_date
 from pilvi.services.s3.errors import InvalidStorageClass, MetadataTooLarge
@@ -39,9 +38,11 @@ _OVERRIDES = {
 OVERRIDES = frozenset(_OVERRIDES)
 DEFAULT_TYPE = "binary/octet-stream"
 _CLASSES = frozenset(
-    {"STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR"}
-)
-_UNBUILT_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+    {
+        "STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "GLACIER",
+        "DEEP_ARCHIVE",
+    }
+)  # fmt: skip
 # Accepting one of these would promise what does not happen: events on holds, appending.
 UNBUILT = frozenset(
     {
@@ -103,8 +104,6 @@ def metadata(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def storage_class(name: str) -> str:
-    if name in _UNBUILT_CLASSES:
-        raise NotBuilt(f"The storage class {name} is not built.")
     if name not in _CLASSES:
         raise InvalidStorageClass(fields={"StorageClassRequested": name})
     return "" if name == "STANDARD" else name
@@ -122,6 +121,8 @@ def shown(found: StoredObject, req: Params) -> dict[str, Any]:
         result["TagCount"] = len(found.tags)
     if found.storage_class:
         result["StorageClass"] = found.storage_class
+    if found.replication:
+        result["ReplicationStatus"] = found.replication.upper()
     if not OVERRIDES.isdisjoint(req):
         for member, target in _OVERRIDES.items():
             if member in req:

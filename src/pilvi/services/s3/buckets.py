@@ -25,6 +25,7 @@ from pilvi.services.s3.marks import decode_mark, encode_mark
 from pilvi.services.s3.names import bucket_arn, check_bucket_name, owner_id
 from pilvi.services.s3.records import Bucket, BucketNotifications, BucketTags, OlderVersion, StoredObject, Upload
 from pilvi.services.s3.regions import HOME, region_of
+from pilvi.services.s3.replication.records import Replication
 from pilvi.services.s3.tags import BUCKET_TAGS_MAX, parse_set
 from pilvi.services.s3.types import Bucket as BucketShape
 from pilvi.services.s3.types import (
@@ -129,6 +130,7 @@ def delete_bucket(ctx: Context, req: DeleteBucketRequest) -> None:
     ctx.tx[BucketTags].delete(bucket.id)
     ctx.tx[BucketNotifications].delete(bucket.id)
     ctx.tx[BucketLogging].delete(bucket.id)
+    ctx.tx[Replication].delete(bucket.id)
     if bucket.shares:
         ctx.tx[BucketSharing].delete(bucket.id)
     if bucket.ages:

@@ -29,6 +29,10 @@ from pilvi.services.s3.errors import invalid_argument
 from pilvi.services.s3.locks.rules import default_lock
 from pilvi.services.s3.notify import notify
 from pilvi.services.s3.records import Bucket, Layout, OlderVersion, Run, StoredObject
+from pilvi.services.s3.replication import plan
+
+REQUESTED = "ObjectRemoved"
+"""Why an object goes: somebody asked for it. What goes by a rule is not replicated."""
 
 NULL = "null"
 """How the version "" is called outside."""
@@ -115,6 +119,8 @@ def replace(ctx: Context, bucket: Bucket, present: StoredObject | None, made: St
         return made
     _step_back(ctx, bucket, made.key, present)
     made = _numbered(ctx, bucket, made)
+    if bucket.replicates:
+        made = plan.made(ctx, bucket, made)
     ctx.tx[StoredObject].put(made)
     return made
 
@@ -146,6 +152,8 @@ def _mark(ctx: Context, bucket: Bucket, key: str, present: StoredObject | None, 
         ctx.tx[StoredObject].delete(bucket.id, key)
     unnumbered = StoredObject(bucket=bucket.id, key=key, size=0, modified_ms=ctx.now_ms, etag="", marker=True)
     marker = _numbered(ctx, bucket, unnumbered)
+    if bucket.replicates and cause == REQUESTED:
+        marker = plan.made(ctx, bucket, marker)
     ctx.tx[OlderVersion].put(_row(marker, 0))
     if bucket.notifies:
         notify(ctx, bucket, f"{cause}:DeleteMarkerCreated", marker)
@@ -217,7 +225,12 @@ def insert(ctx: Context, bucket: Bucket, made: StoredObject) -> StoredObject:
 
 
 def update(ctx: Context, bucket: Bucket, changed: StoredObject) -> None:
-    """Stores what is said about a version that is there: `changed` has its key and rank."""
+    """Stores what somebody said about a version that is there: `changed` has its key and rank."""
+    put_back(ctx, bucket, plan.changed(ctx, bucket, changed) if bucket.replicates else changed)
+
+
+def put_back(ctx: Context, bucket: Bucket, changed: StoredObject) -> None:
+    """Stores what has become of a version by itself: see `update`, but nothing of it is carried elsewhere."""
     if bucket.versioning:
         row = ctx.tx[OlderVersion].get(bucket.id, changed.key, changed.rank)
         if row is not None:

@@ -62,6 +62,22 @@ if TYPE_CHECKING:
         ExposeHeaders: NotRequired[list[str]]
         MaxAgeSeconds: NotRequired[int]
 
+    class CSVInput(TypedDict):
+        FileHeaderInfo: NotRequired[str]
+        Comments: NotRequired[str]
+        QuoteEscapeCharacter: NotRequired[str]
+        RecordDelimiter: NotRequired[str]
+        FieldDelimiter: NotRequired[str]
+        QuoteCharacter: NotRequired[str]
+        AllowQuotedRecordDelimiter: NotRequired[bool]
+
+    class CSVOutput(TypedDict):
+        QuoteFields: NotRequired[str]
+        QuoteEscapeCharacter: NotRequired[str]
+        RecordDelimiter: NotRequired[str]
+        FieldDelimiter: NotRequired[str]
+        QuoteCharacter: NotRequired[str]
+
     class Checksum(TypedDict):
         ChecksumCRC32: NotRequired[str]
         ChecksumCRC32C: NotRequired[str]
@@ -344,6 +360,10 @@ if TYPE_CHECKING:
         Bucket: str
         ExpectedBucketOwner: NotRequired[str]
 
+    class DeleteBucketReplicationRequest(TypedDict):
+        Bucket: str
+        ExpectedBucketOwner: NotRequired[str]
+
     class DeleteBucketRequest(TypedDict):
         Bucket: str
         ExpectedBucketOwner: NotRequired[str]
@@ -420,6 +440,11 @@ if TYPE_CHECKING:
         EncryptionConfiguration: NotRequired[EncryptionConfiguration]
         ReplicationTime: NotRequired[ReplicationTime]
         Metrics: NotRequired[Metrics]
+
+    class Encryption(TypedDict):
+        EncryptionType: str
+        KMSKeyId: NotRequired[str]
+        KMSContext: NotRequired[str]
 
     class EncryptionConfiguration(TypedDict):
         ReplicaKmsKeyID: NotRequired[str]
@@ -724,6 +749,9 @@ if TYPE_CHECKING:
         Bucket: str
         ExpectedBucketOwner: NotRequired[str]
 
+    class GlacierJobParameters(TypedDict):
+        Tier: str
+
     class Grant(TypedDict):
         Grantee: NotRequired[Grantee]
         Permission: NotRequired[str]
@@ -823,6 +851,18 @@ if TYPE_CHECKING:
     class Initiator(TypedDict):
         ID: NotRequired[str]
         DisplayName: NotRequired[str]
+
+    class InputSerialization(TypedDict):
+        CSV: NotRequired[CSVInput]
+        CompressionType: NotRequired[str]
+        JSON: NotRequired[JSONInput]
+        Parquet: NotRequired[ParquetInput]
+
+    class JSONInput(TypedDict):
+        Type: NotRequired[str]
+
+    class JSONOutput(TypedDict):
+        RecordDelimiter: NotRequired[str]
 
     class LambdaFunctionConfiguration(TypedDict):
         Id: NotRequired[str]
@@ -1018,6 +1058,10 @@ if TYPE_CHECKING:
         TargetPrefix: str
         TargetObjectKeyFormat: NotRequired[TargetObjectKeyFormat]
 
+    class MetadataEntry(TypedDict):
+        Name: NotRequired[str]
+        Value: NotRequired[str]
+
     class Metrics(TypedDict):
         Status: str
         EventThreshold: NotRequired[ReplicationTimeValue]
@@ -1112,6 +1156,13 @@ if TYPE_CHECKING:
         Owner: NotRequired[Owner]
         RestoreStatus: NotRequired[RestoreStatus]
 
+    class OutputLocation(TypedDict):
+        S3: NotRequired[S3Location]
+
+    class OutputSerialization(TypedDict):
+        CSV: NotRequired[CSVOutput]
+        JSON: NotRequired[JSONOutput]
+
     class Owner(TypedDict):
         DisplayName: NotRequired[str]
         ID: NotRequired[str]
@@ -1121,6 +1172,9 @@ if TYPE_CHECKING:
 
     class OwnershipControlsRule(TypedDict):
         ObjectOwnership: str
+
+    class ParquetInput(TypedDict):
+        pass
 
     class Part(TypedDict):
         PartNumber: NotRequired[int]
@@ -1213,6 +1267,14 @@ if TYPE_CHECKING:
         ChecksumAlgorithm: NotRequired[str]
         ConfirmRemoveSelfBucketAccess: NotRequired[bool]
         Policy: str
+        ExpectedBucketOwner: NotRequired[str]
+
+    class PutBucketReplicationRequest(TypedDict):
+        Bucket: str
+        ContentMD5: NotRequired[str]
+        ChecksumAlgorithm: NotRequired[str]
+        ReplicationConfiguration: ReplicationConfiguration
+        Token: NotRequired[str]
         ExpectedBucketOwner: NotRequired[str]
 
     class PutBucketTaggingRequest(TypedDict):
@@ -1434,6 +1496,28 @@ if TYPE_CHECKING:
     class ReplicationTimeValue(TypedDict):
         Minutes: NotRequired[int]
 
+    class RestoreObjectOutput(TypedDict):
+        RequestCharged: NotRequired[str]
+        RestoreOutputPath: NotRequired[str]
+
+    class RestoreObjectRequest(TypedDict):
+        Bucket: str
+        Key: str
+        VersionId: NotRequired[str]
+        RestoreRequest: NotRequired[RestoreRequest]
+        RequestPayer: NotRequired[str]
+        ChecksumAlgorithm: NotRequired[str]
+        ExpectedBucketOwner: NotRequired[str]
+
+    class RestoreRequest(TypedDict):
+        Days: NotRequired[int]
+        GlacierJobParameters: NotRequired[GlacierJobParameters]
+        Type: NotRequired[str]
+        Tier: NotRequired[str]
+        Description: NotRequired[str]
+        SelectParameters: NotRequired[SelectParameters]
+        OutputLocation: NotRequired[OutputLocation]
+
     class RestoreStatus(TypedDict):
         IsRestoreInProgress: NotRequired[bool]
         RestoreExpiryDate: NotRequired[datetime]
@@ -1444,6 +1528,22 @@ if TYPE_CHECKING:
 
     class S3KeyFilter(TypedDict):
         FilterRules: NotRequired[list[FilterRule]]
+
+    class S3Location(TypedDict):
+        BucketName: str
+        Prefix: str
+        Encryption: NotRequired[Encryption]
+        CannedACL: NotRequired[str]
+        AccessControlList: NotRequired[list[Grant]]
+        Tagging: NotRequired[Tagging]
+        UserMetadata: NotRequired[list[MetadataEntry]]
+        StorageClass: NotRequired[str]
+
+    class SelectParameters(TypedDict):
+        InputSerialization: InputSerialization
+        ExpressionType: str
+        Expression: str
+        OutputSerialization: OutputSerialization
 
     class ServerSideEncryptionByDefault(TypedDict):
         SSEAlgorithm: str

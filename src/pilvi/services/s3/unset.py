@@ -7,8 +7,6 @@ from pilvi.services.s3.errors import S3Error
 from pilvi.services.s3.types import (
     GetBucketAccelerateConfigurationOutput,
     GetBucketAccelerateConfigurationRequest,
-    GetBucketReplicationOutput,
-    GetBucketReplicationRequest,
     GetBucketRequestPaymentOutput,
     GetBucketRequestPaymentRequest,
     GetBucketWebsiteOutput,
@@ -20,12 +18,6 @@ class NoSuchWebsiteConfiguration(S3Error):
     code = "NoSuchWebsiteConfiguration"
     status = 404
     text = "The specified bucket does not have a website configuration"
-
-
-class ReplicationConfigurationNotFoundError(S3Error):
-    code = "ReplicationConfigurationNotFoundError"
-    status = 404
-    text = "The replication configuration was not found"
 
 
 @operation("GetBucketAccelerateConfiguration", reads=True, check=on_bucket("s3:GetAccelerateConfiguration"))
@@ -45,8 +37,3 @@ def get_bucket_request_payment(ctx: Context, req: GetBucketRequestPaymentRequest
 @operation("GetBucketWebsite", reads=True, check=on_bucket("s3:GetBucketWebsite"))
 def get_bucket_website(ctx: Context, req: GetBucketWebsiteRequest) -> GetBucketWebsiteOutput:
     raise NoSuchWebsiteConfiguration(fields={"BucketName": find_bucket(ctx, req).name})
-
-
-@operation("GetBucketReplication", reads=True, check=on_bucket("s3:GetReplicationConfiguration"))
-def get_bucket_replication(ctx: Context, req: GetBucketReplicationRequest) -> GetBucketReplicationOutput:
-    raise ReplicationConfigurationNotFoundError(fields={"BucketName": find_bucket(ctx, req).name})

@@ -16,14 +16,14 @@ from pilvi.services.s3 import checksums, objects
 from pilvi.services.s3.access import object_check
 from pilvi.services.s3.accesslogs.gather import Batch, cut
 from pilvi.services.s3.accesslogs.records import BucketLogging, LogLines
+from pilvi.services.s3.acls.rules import full_control
 from pilvi.services.s3.encryption import seals
 from pilvi.services.s3.encryption.wishes import Wish
-from pilvi.services.s3.names import bucket_arn, check_key, owner_id
+from pilvi.services.s3.names import bucket_arn, check_key
 from pilvi.services.s3.notify import notify
-from pilvi.services.s3.records import Bucket, Grant, Seal, StoredObject
+from pilvi.services.s3.records import Bucket, Seal, StoredObject
 
 PRINCIPAL = "logging.s3.amazonaws.com"
-GROUP = "delivery"
 ROWS_MAX = 1_000  # of lines about what nobody asked for, in one delivery
 TYPE = "text/plain"
 CHECKSUM = "crc64nvme"
@@ -101,17 +101,9 @@ def log_key(ctx: Context, bucket: Bucket, settings: BucketLogging, at_ms: int) -
 
 def may_write(ctx: Context, bucket: Bucket, target: Bucket, key: str) -> bool:
     """Whether log delivery may put this bucket's log there: by policy, or by a grant to its group."""
-    if target.ownership and _granted(target):
-        return True
     caller = service(PRINCIPAL, bucket.account, source=bucket_arn(bucket.name))
     inner = ctx.acting_as(caller, region=bucket.region)
     return inner.may(object_check(inner, target, key, "s3:PutObject"))
-
-
-def _granted(target: Bucket) -> bool:
-    return any(
-        (grant.kind, grant.who) == ("group", GROUP) and grant.permission in ("write", "full") for grant in target.acl
-    )
 
 
 def _write(ctx: Context, target: Bucket, key: str, lines: list[Line], settings: BucketLogging) -> None:
@@ -128,7 +120,7 @@ def _write(ctx: Context, target: Bucket, key: str, lines: list[Line], settings: 
         checksum=checksums.compute(CHECKSUM, data),
         checksum_kind=CHECKSUM,
         headers={"content_type": TYPE},
-        acl=(Grant("user", owner_id(target.account), "full"), *settings.grants) if target.ownership else (),
+        acl=(full_control(target.account), *settings.grants) if target.ownership and settings.grants else (),
         seal=seal,
     )
     made = objects.replace(ctx, target, objects.current(ctx, target, key), made)

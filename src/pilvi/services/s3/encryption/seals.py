@@ -141,6 +141,19 @@ def _from_kms(ctx: Context, bucket: Bucket, key: str, seal: Seal) -> bytes:
     return plain
 
 
+def rewrap(ctx: Context, bucket: Bucket, key: str, data_key: bytes, seal: Seal, kms_key: str) -> Seal:
+    """A seal for the same bytes at another place: the data key stays, wrapped by another key of KMS.
+
+    Args:
+        bucket, key: where they will be; in this bucket's region.
+        seal: by KMS, of the place where they are.
+    """
+    moved = msgspec.structs.replace(seal, wrapped=b"", bucket_key=False)
+    request = {"KeyId": kms_key, "Plaintext": data_key, "EncryptionContext": _context(bucket, key, moved)}
+    answer = _ask_kms(ctx, bucket, "Encrypt", request)
+    return msgspec.structs.replace(moved, wrapped=answer["CiphertextBlob"], key=answer["KeyId"])
+
+
 def _context(bucket: Bucket, key: str, seal: Seal) -> dict[str, str]:
     """https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html#encryption-context"""
     client: dict[str, str] = msgspec.json.decode(seal.context) if seal.context else {}

@@ -15,7 +15,7 @@ from pilvi.services.s3.lifecycle.records import Lifecycle
 from pilvi.services.s3.lifecycle.round import TOPIC, Round, Work, look
 from pilvi.services.s3.names import bucket_arn
 from pilvi.services.s3.notify import PRINCIPAL, notify
-from pilvi.services.s3.objects import remove, remove_version, update
+from pilvi.services.s3.objects import put_back, remove, remove_version
 from pilvi.services.s3.records import Bucket, OlderVersion, StoredObject, Upload
 from pilvi.services.s3.uploads import forget_upload
 from pilvi.state.store import OutboxEntry
@@ -86,7 +86,7 @@ def _do(ctx: Context, bucket: Bucket, work: Work) -> None:
 
 def _move(ctx: Context, bucket: Bucket, found: StoredObject, to: str) -> None:
     moved = msgspec.structs.replace(found, storage_class=to)
-    update(ctx, bucket, moved)
+    put_back(ctx, bucket, moved)
     if bucket.notifies:
         told = {"lifecycleEventData": {"transitionEventData": {"destinationStorageClass": to}}}
         notify(ctx, bucket, "LifecycleTransition", moved, told)
