@@ -159,6 +159,8 @@ class Things:
         if operation == "PutBucketLifecycleConfiguration":
             rule = {"Status": "Enabled", "Filter": {}, "Expiration": {"Days": 1}}
             values["more"] = {"LifecycleConfiguration": {"Rules": [rule]}}
+        if operation == "RestoreObject":
+            values["more"] = {"RestoreRequest": {"Days": 1}}
         if operation in {"PutObject", "UploadPart"}:
             values["more"] = {"Body": b"changed"}
         return values

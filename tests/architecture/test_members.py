@@ -39,7 +39,9 @@ PASSED_OVER = {
     "s3": {
         "RequestPayer": "the bucket's owner pays: see DIVERGENCES.md",
         "ConfirmRemoveSelfBucketAccess": "see DIVERGENCES.md",
-        "OptionalObjectAttributes": "asks for the state of a restore; no object is archived, so none has one",
+        "Description": "of a restore: AWS shows it nowhere either",
+        "OutputLocation": "refused as a whole",
+        "SelectParameters": "refused as a whole",
         "DataRedundancy": "of directory buckets, which are refused as a whole",
         "DisplayName": "an owner is known by its id; AWS ignores the name too",
         "EmailAddress": "a grant to anyone but the owner is refused as a whole",

@@ -278,7 +278,6 @@ def test_aws_chunked_is_no_content_encoding(s3: Buckets) -> None:
         ({"ACL": "public-read"}, errors.AccessControlListNotSupported),
         ({"GrantRead": "id=abc"}, errors.AccessControlListNotSupported),
         ({"StorageClass": "SLOW"}, errors.InvalidStorageClass),
-        ({"StorageClass": "GLACIER"}, NotBuilt),
         ({"ServerSideEncryption": "AES256"}, NotBuilt),
         ({"SSECustomerKey": "x"}, NotBuilt),
         ({"ObjectLockMode": "GOVERNANCE"}, NotBuilt),

@@ -84,6 +84,8 @@ class S3Codec(RestXmlCodec):
         if operation.name == "PutBucketPolicy":
             return self._serialise_nothing
         serialise = super().compile_serialiser(operation)
+        if operation.name == "RestoreObject":
+            return _begun(serialise)
         return _partial(serialise) if operation.name in {"GetObject", "HeadObject"} else serialise
 
     def _serialise_nothing(self, result: dict[str, Any], request_id: str) -> Response:  # noqa: ARG002
@@ -166,6 +168,18 @@ def _partial(serialise: Serialiser) -> Serialiser:
         return response
 
     return serialise_part
+
+
+def _begun(serialise: Serialiser) -> Serialiser:
+    """What begins is 202 Accepted; asked again it is 200. The model tells of neither."""
+
+    def serialise_begun(result: dict[str, Any], request_id: str) -> Response:
+        response = serialise(result, request_id)
+        if "Begins" in result:
+            response.status = 202
+        return response
+
+    return serialise_begun
 
 
 def malformed_xml() -> CloudError:

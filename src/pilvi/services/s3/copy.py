@@ -93,6 +93,7 @@ def copy_object(ctx: Context, req: CopyObjectRequest) -> CopyObjectOutput | Rest
         metadata=given.metadata,
         tags=given.tags,
         storage_class=given.storage_class,
+        restored_until_ms=0,
         lock="",
         locked_until_ms=0,
         held=False,

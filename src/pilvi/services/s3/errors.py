@@ -208,6 +208,18 @@ class NoSuchUpload(S3Error):
     )
 
 
+class InvalidObjectState(S3Error):
+    code = "InvalidObjectState"
+    status = 403
+    text = "The operation is not valid for the object's storage class"
+
+
+class ObjectNotInActiveTierError(S3Error):
+    code = "ObjectNotInActiveTierError"
+    status = 403
+    text = "The source object of the COPY action is not in the active tier"
+
+
 class NotModified(S3Error):
     code = "NotModified"
     status = 304

@@ -7,6 +7,7 @@ from pilvi.core.effects import Body, Segment
 from pilvi.core.operation import operation
 from pilvi.services.s3 import attributes, checksums
 from pilvi.services.s3.access import Params, existing_object, find_bucket, on_object
+from pilvi.services.s3.archive import state as archive
 from pilvi.services.s3.conditions import check_read, when
 from pilvi.services.s3.encryption import seals
 from pilvi.services.s3.encryption.seals import customer, data_key
@@ -26,6 +27,8 @@ def get_object(ctx: Context, req: GetObjectRequest) -> GetObjectOutput:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html"""
     found, span, result = _describe(ctx, req)
     start, end = span
+    if found.storage_class:
+        archive.check_active(found, ctx.now_ms)
     key = b"" if found.seal is None else data_key(ctx, find_bucket(ctx, req), found.key, found.seal, req)
     if found.layout:
         result["Body"] = Body(tuple(Segment(*run, key) for run in cut(pieces_of(ctx, found), span)))
@@ -53,6 +56,8 @@ def _describe(ctx: Context, req: Params) -> tuple[StoredObject, Span, dict[str, 
     if found.seal is not None or not CUSTOMER.isdisjoint(req):
         customer(req, found.seal)
         result |= seals.shown(found.seal)
+    if found.restored_until_ms:
+        result |= archive.shown(found, ctx.now_ms)
     if bucket.versioning:
         result["VersionId"] = shown_version(found)
     if bucket.locks:

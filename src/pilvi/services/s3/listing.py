@@ -67,6 +67,7 @@ def list_objects_v2(ctx: Context, req: ListObjectsV2Request) -> ListObjectsV2Out
     if page.truncated:
         result["NextContinuationToken"] = encode_mark(page.last)
     result["Contents"] = contents(page.entries, bucket if req.get("FetchOwner", False) else None)
+    tell_restored(ctx, req, page.entries, result["Contents"])
     return encoded(req, result, _ENCODED)  # type: ignore[return-value]
 
 
@@ -84,6 +85,7 @@ def list_objects(ctx: Context, req: ListObjectsRequest) -> ListObjectsOutput:
     if page.truncated and req.get("Delimiter"):
         result["NextMarker"] = page.last
     result["Contents"] = contents(page.entries, bucket)
+    tell_restored(ctx, req, page.entries, result["Contents"])
     return encoded(req, result, names)  # type: ignore[return-value]
 
 
@@ -134,6 +136,15 @@ def contents(rows: Sequence[ObjectLine | StoredObject], owned_by: Bucket | None)
                 if row.owner:
                     entry["Owner"] = {"ID": owner_id(row.owner)}
     return found
+
+
+def tell_restored(ctx: Context, req: Params, rows: Sequence[ObjectLine | StoredObject], entries: Sequence[Any]) -> None:
+    """Adds to a listing until when archived objects can be read, where it is asked for."""
+    if "RestoreStatus" not in req.get("OptionalObjectAttributes", ()):
+        return
+    for entry, row in zip(entries, rows, strict=True):
+        if row.restored_until_ms > ctx.now_ms:
+            entry["RestoreStatus"] = {"IsRestoreInProgress": False, "RestoreExpiryDate": when(row.restored_until_ms)}
 
 
 def common_prefixes(prefixes: list[str]) -> list[CommonPrefix]:

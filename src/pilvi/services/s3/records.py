@@ -161,6 +161,7 @@ class StoredObject(Record, frozen=True, omit_defaults=True):
             content_language, expires, redirect.
         metadata: the owner's own, names in lower case.
         storage_class: "" is the standard one.
+        restored_until_ms: until when an object in an archive can be read.
         version: id of this version; "" is the one called null.
         rank: order of versions of a key: later ones have smaller ranks. 0 where the bucket had no versions.
         marker: it is a delete marker: the key has no object as long as this is the latest.
@@ -188,6 +189,7 @@ class StoredObject(Record, frozen=True, omit_defaults=True):
     metadata: Mapping[str, str] = {}
     tags: Mapping[str, str] = {}
     storage_class: str = ""
+    restored_until_ms: int = 0
     version: str = ""
     rank: int = 0
     marker: bool = False
@@ -217,6 +219,7 @@ class ObjectLine(Record, frozen=True, gc=False):
     checksum_kind: str = ""
     composite: bool = False
     storage_class: str = ""
+    restored_until_ms: int = 0
     owner: str = ""
 
 

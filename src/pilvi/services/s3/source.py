@@ -16,6 +16,7 @@ from pilvi.services.s3.access import (
     of_version,
 )
 from pilvi.services.s3.accesslogs.watch import SOURCE, watch
+from pilvi.services.s3.archive.state import check_active_source
 from pilvi.services.s3.conditions import check_source
 from pilvi.services.s3.errors import InvalidRequest, MethodNotAllowed, invalid_argument
 from pilvi.services.s3.names import check_key
@@ -72,6 +73,7 @@ def find_source(ctx: Context, req: Params) -> StoredObject:
     except MethodNotAllowed:
         raise InvalidRequest(_MARKER) from None
     check_source(req, found)
+    check_active_source(found, ctx.now_ms)
     return found
 
 

@@ -20,6 +20,7 @@ from pilvi.services.s3.listing import (
     encoded,
     list_conditions,
     page_size,
+    tell_restored,
 )
 from pilvi.services.s3.names import owner_id
 from pilvi.services.s3.objects import asked_version, find_version, rank_of, shown_version
@@ -66,7 +67,7 @@ def list_object_versions(ctx: Context, req: ListObjectVersionsRequest) -> ListOb
         "VersionIdMarker": req.get("VersionIdMarker", ""),
         "MaxKeys": most,
         "IsTruncated": page.truncated,
-        "Versions": _shown(bucket, page.entries),
+        "Versions": _shown(ctx, req, bucket, page.entries),
         "DeleteMarkers": [_marker(bucket, entry) for entry in page.entries if entry.state.marker],
     }
     if delimiter:
@@ -129,9 +130,11 @@ def _place(entry: Entry) -> tuple[str, int]:
     return entry.key, entry.state.rank
 
 
-def _shown(bucket: Bucket, entries: list[Entry]) -> list[Any]:
+def _shown(ctx: Context, req: Params, bucket: Bucket, entries: list[Entry]) -> list[Any]:
     objects = [entry for entry in entries if not entry.state.marker]
-    shown: list[Any] = contents([entry.state for entry in objects], bucket)
+    states = [entry.state for entry in objects]
+    shown: list[Any] = contents(states, bucket)
+    tell_restored(ctx, req, states, shown)
     for entry, version in zip(objects, shown, strict=True):
         version["VersionId"] = shown_version(entry.state)
         version["IsLatest"] = entry.latest
