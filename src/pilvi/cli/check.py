@@ -20,7 +20,7 @@ from pilvi.core.operation import Service
 from pilvi.gateway.cloud import LocalCloud
 from pilvi.identity.identity import Identity
 from pilvi.state.checks.check import check, repair
-from pilvi.state.checks.findings import Finding, Kind, Summary
+from pilvi.state.checks.findings import HARMLESS, Finding, Kind, Summary
 from pilvi.state.checks.wanted import Wanted
 from pilvi.state.errors import FolderInUse, NewerData, UnusableData
 from pilvi.state.layout import Layout
@@ -39,7 +39,7 @@ def run(config: Config, *, mend: bool, quick: bool, as_json: bool) -> int:
         _say(summary, config.data)
     if summary.damage:
         return Exit.DAMAGED
-    return Exit.REPAIRED if summary.repaired else Exit.OK
+    return Exit.REPAIRED if summary.repaired.keys() - HARMLESS else Exit.OK
 
 
 @contextmanager
@@ -120,7 +120,7 @@ def _say(summary: Summary, data: Path) -> None:
             terminal.say(f"{title}: " + ", ".join(f"{count:,} {kind}" for kind, count in sorted(found.items())))
     if summary.damage:
         terminal.say(styled("damage was found", RED, BOLD))
-    elif summary.repaired:
+    elif summary.repaired.keys() - HARMLESS:
         terminal.say(styled("everything that was wrong is repaired", YELLOW, BOLD))
     else:
         terminal.say(styled("everything is as it was stored", GREEN, BOLD))

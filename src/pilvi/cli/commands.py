@@ -194,6 +194,57 @@ def check(
     finish(command)
 
 
+Target = Annotated[str, typer.Argument(metavar="TARGET", help="A folder, or s3://BUCKET/PREFIX.")]
+Endpoint = Annotated[str, typer.Option("--endpoint-url", metavar="URL", help="Of the S3 that TARGET names.")]
+Profile = Annotated[str, typer.Option(metavar="NAME", help="Of the AWS configuration, for that S3.")]
+
+
+@app.command()
+def backup(
+    target: Target,
+    data: Data = None,
+    endpoint_url: Endpoint = "",
+    profile: Profile = "",
+    master_key: Annotated[
+        bool, typer.Option("--master-key/--no-master-key", help="Whether the key of all encrypted data goes along.")
+    ] = True,
+    keep: Annotated[int, typer.Option(min=0, metavar="N", help="Then remove all but the newest N; 0: none.")] = 0,
+    config: ConfigFile = None,
+) -> None:
+    """Back up everything, while the cloud runs; only what is new is copied."""
+
+    def command() -> int:
+        from pilvi.cli import backup as backup_command  # noqa: PLC0415 - for this command only
+        from pilvi.cli.places import Place  # noqa: PLC0415
+
+        place = Place(target, endpoint_url, profile)
+        return backup_command.run(found(data, config).data, place, master_key=master_key, keep=keep)
+
+    finish(command)
+
+
+@app.command()
+def restore(
+    target: Target,
+    data: Data = None,
+    at: Annotated[str, typer.Option(metavar="TIME", help="The newest backup up to then: 2h, 1d, or ISO 8601.")] = "",
+    list_: Annotated[bool, typer.Option("--list", help="Only list the backups that there are.")] = False,
+    endpoint_url: Endpoint = "",
+    profile: Profile = "",
+    config: ConfigFile = None,
+) -> None:
+    """Make a data folder of a backup; it must not exist, or be empty."""
+
+    def command() -> int:
+        from pilvi.cli import restore as restore_command  # noqa: PLC0415 - for this command only
+        from pilvi.cli.places import Place  # noqa: PLC0415
+
+        place, folder = Place(target, endpoint_url, profile), found(data, config).data
+        return restore_command.list_all(folder, place) if list_ else restore_command.run(folder, place, at)
+
+    finish(command)
+
+
 @key.command("list")
 def key_list(data: Data = None, config: ConfigFile = None) -> None:
     """List the root access keys, without their secrets."""

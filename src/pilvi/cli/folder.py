@@ -21,6 +21,7 @@ RUN_FILE = "run.json"
 KEY_FILE = "root-key.json"
 LOG_FILE = "pilvi.log"
 ACCESS_FILE = "access.log"
+RESTORING = "restoring.json"  # as pilvi.state.backups.restore has it
 FREE_BYTES_MIN = 4 * 1024 * 1024  # to open an empty store
 MARKS = (LOG_FILE, KEY_FILE, CONFIG_FILE, "data.db")
 
@@ -57,6 +58,10 @@ def prepare(folder: Path) -> None:
         if status.st_uid != os.geteuid():
             raise StartError(
                 f"{folder} belongs to another user: choose another folder with --data", Exit.FOLDER_UNUSABLE
+            )
+        if (folder / RESTORING).exists():
+            raise StartError(
+                f"{folder} is not restored to its end: run the same `pilvi restore` again", Exit.FOLDER_UNUSABLE
             )
         if not any((folder / mark).exists() for mark in MARKS) and any(folder.iterdir()):
             raise StartError(

@@ -55,7 +55,12 @@ def run(data: Path, wanted: Wanted) -> int:
 
 
 def moment(text: str, now: datetime) -> str:
-    """A span ("10m", "2h") before `now`, or an ISO 8601 time, as the log writes times (UTC).
+    """See `instant`; as the log writes times (UTC)."""
+    return instant(text, now, "--since").strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def instant(text: str, now: datetime, option: str) -> datetime:
+    """A span ("10m", "2h") before `now`, or an ISO 8601 time.
 
     Raises:
         StartError: it is neither.
@@ -67,9 +72,9 @@ def moment(text: str, now: datetime) -> str:
         try:
             then = datetime.fromisoformat(text)
         except ValueError:
-            message = f"--since must be a span such as 10m or 2h, or an ISO 8601 time, not {text!r}"
+            message = f"{option} must be a span such as 10m or 2h, or an ISO 8601 time, not {text!r}"
             raise StartError(message, Exit.USAGE) from None
-    return then.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    return then.astimezone(UTC)
 
 
 def _stored(path: Path, newest: BinaryIO) -> Iterator[bytes]:

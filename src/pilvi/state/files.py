@@ -10,12 +10,14 @@ Removing is left to the janitor's thread: a large file takes its time to go. A r
 file stays until every snapshot that began before its deletion has ended, and every OpenBlob on it is closed.
 """
 
+import fcntl
 import itertools
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 
@@ -24,6 +26,11 @@ from pilvi.state.disk import Disk
 log = logging.getLogger("pilvi.state")
 
 Ticket = int
+
+
+def path_of(blobs: Path, name: str) -> Path:
+    """Where a complete file lies."""
+    return blobs / name[:2] / name[2:]
 
 
 class Standing(Enum):
@@ -45,6 +52,7 @@ class BlobFiles:
         for path in (self._staging, self._blobs):
             if not path.exists():
                 disk.make_folder(path)
+        self.waiting = False  # whether something could not be buried because somebody else holds the files
         self.verified: dict[str, float] = {}  # small files whose bytes were found as they were stored -> valid until
         self._lock = threading.Lock()
         self._receiving: set[str] = set()
@@ -57,7 +65,7 @@ class BlobFiles:
         self._snapshots: dict[Ticket, int] = {}  # -> the last commit it certainly sees
 
     def path(self, name: str) -> Path:
-        return self._blobs / name[:2] / name[2:]
+        return path_of(self._blobs, name)
 
     # -- coming into being -------------------------------------------------------------------------------------------
 
@@ -158,14 +166,36 @@ class BlobFiles:
 
     def bury(self) -> int:
         """Removes the doomed files that nobody can reach any more; how many."""
+        if not self._doomed:
+            return 0
+        with self._unheld() as unheld:
+            self.waiting = not unheld
+            free = self._take_free() if unheld else []
+            for name in free:
+                self._remove(self.path(name))
+        return len(free)
+
+    def _take_free(self) -> list[str]:
         with self._lock:
             oldest = min(self._snapshots.copy().values(), default=self._commits)
             free = [name for name, commit in self._doomed.items() if commit <= oldest and name not in self._pins]
             for name in free:
                 del self._doomed[name]
-        for name in free:
-            self._remove(self.path(name))
-        return len(free)
+        return free
+
+    @contextmanager
+    def _unheld(self) -> Iterator[bool]:
+        """Whether no backup or check in another process holds the files (see `still.hold`); none begins to meanwhile."""
+        fd = os.open(self._blobs, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+        finally:
+            os.close(fd)
 
     # -- leftovers ---------------------------------------------------------------------------------------------------
 
@@ -184,9 +214,10 @@ class BlobFiles:
 
     def sweep(self, rowless: list[str], idle_seconds: float) -> int:
         """Removes those of these files that are neither about to get a row nor still held by readers; how many."""
-        leftovers = [name for name in rowless if self._is_leftover(name, idle_seconds)]
-        for name in leftovers:
-            self._remove(self.path(name))
+        with self._unheld() as unheld:
+            leftovers = [name for name in rowless if self._is_leftover(name, idle_seconds)] if unheld else []
+            for name in leftovers:
+                self._remove(self.path(name))
         return len(leftovers)
 
     def _is_leftover(self, name: str, idle_seconds: float) -> bool:

@@ -17,14 +17,18 @@ from pilvi.state.connection import Session, open_checkpointer
 log = logging.getLogger("pilvi.state")
 
 PAGES_MAX = 4_096  # of the log since the last checkpoint
+HELD_SECONDS = 5.0  # between two tries to bury what a backup holds
 SWEEP_SECONDS = 3_600.0  # between two sweeps
 
 
 class Janitor:
     """Keeps the folder tidy while the store is open."""
 
-    def __init__(self, database: Path, bury: Callable[[], int], sweep: Callable[[], int]) -> None:
+    def __init__(
+        self, database: Path, bury: Callable[[], int], sweep: Callable[[], int], held: Callable[[], bool]
+    ) -> None:
         self._bury = bury
+        self._held = held
         self._sweep = sweep
         self._session = open_checkpointer(database)
         # Closing any descriptor of the file drops SQLite's locks on it (POSIX): this one stays open to the end.
@@ -71,7 +75,9 @@ class Janitor:
     def _run(self) -> None:
         while not self.stopping:
             self._guarded(self._sweep)
-            while self._wanted.wait(SWEEP_SECONDS) and not self.stopping:
+            while (
+                self._wanted.wait(HELD_SECONDS if self._held() else SWEEP_SECONDS) or self._held()
+            ) and not self.stopping:
                 self._wanted.clear()
                 self._guarded(self._bury)
                 if self._copying:

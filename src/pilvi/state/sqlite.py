@@ -64,7 +64,7 @@ class SqliteStore:
         self._listeners: tuple[Listener, ...] = ()
         self._sequences = Sequences()
         self._readers = Readers(lambda: open_reader(path))
-        self._janitor = Janitor(path, files.bury, self.sweep)
+        self._janitor = Janitor(path, files.bury, self.sweep, lambda: files.waiting)
         files.on_burial = self._janitor.wake
         self._writer = Writer(writer, self._attempt, self._committed, self._written, self._announce, deliver)
         self._janitor.start()
