@@ -3,7 +3,7 @@
 https://docs.aws.amazon.com/kms/latest/developerguide/grants.html
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from pilvi.core.context import Context
 from pilvi.services.kms.records import Grant, Key
@@ -24,11 +24,17 @@ def grantees(ctx: Context, key: Key, operation: str, context: Mapping[str, str])
 
 
 def of_caller(ctx: Context, key: Key) -> Iterator[Grant]:
-    """The grants of a key that name the caller: the user, the role, the session, or its whole account."""
-    caller = ctx.caller
-    layers = dict.fromkeys((caller.arn, caller.identity_arn, f"arn:aws:iam::{caller.account}:root"))
-    for grantee in layers if caller.kind != "service" else (caller.arn,):
+    """The grants of a key that name the caller in any way."""
+    for grantee in layers(ctx):
         yield from ctx.tx[Grant].scan(key.id, grantee, index="grantee")
+
+
+def layers(ctx: Context) -> Iterable[str]:
+    """What a grant can call the caller: the user or the session, the role, the account; or the service."""
+    caller = ctx.caller
+    if caller.kind == "service":
+        return (caller.arn,)
+    return dict.fromkeys((caller.arn, caller.identity_arn, f"arn:aws:iam::{caller.account}:root"))
 
 
 def _holds(ctx: Context, grant: Grant, operation: str, context: Mapping[str, str]) -> bool:

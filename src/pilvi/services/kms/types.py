@@ -25,6 +25,22 @@ if TYPE_CHECKING:
         AliasName: str
         TargetKeyId: str
 
+    class CreateGrantRequest(TypedDict):
+        KeyId: str
+        GranteePrincipal: NotRequired[str]
+        RetiringPrincipal: NotRequired[str]
+        Operations: list[str]
+        Constraints: NotRequired[GrantConstraints]
+        GrantTokens: NotRequired[list[str]]
+        Name: NotRequired[str]
+        DryRun: NotRequired[bool]
+        GranteeServicePrincipal: NotRequired[str]
+        RetiringServicePrincipal: NotRequired[str]
+
+    class CreateGrantResponse(TypedDict):
+        GrantToken: NotRequired[str]
+        GrantId: NotRequired[str]
+
     class CreateKeyRequest(TypedDict):
         Policy: NotRequired[str]
         Description: NotRequired[str]
@@ -60,6 +76,21 @@ if TYPE_CHECKING:
 
     class DeleteAliasRequest(TypedDict):
         AliasName: str
+
+    class DeriveSharedSecretRequest(TypedDict):
+        KeyId: str
+        KeyAgreementAlgorithm: str
+        PublicKey: bytes
+        GrantTokens: NotRequired[list[str]]
+        DryRun: NotRequired[bool]
+        Recipient: NotRequired[RecipientInfo]
+
+    class DeriveSharedSecretResponse(TypedDict):
+        KeyId: NotRequired[str]
+        SharedSecret: NotRequired[bytes]
+        CiphertextForRecipient: NotRequired[bytes]
+        KeyAgreementAlgorithm: NotRequired[str]
+        KeyOrigin: NotRequired[str]
 
     class DescribeKeyRequest(TypedDict):
         KeyId: str
@@ -154,6 +185,18 @@ if TYPE_CHECKING:
         KeyId: NotRequired[str]
         KeyMaterialId: NotRequired[str]
 
+    class GenerateMacRequest(TypedDict):
+        Message: bytes
+        KeyId: str
+        MacAlgorithm: str
+        GrantTokens: NotRequired[list[str]]
+        DryRun: NotRequired[bool]
+
+    class GenerateMacResponse(TypedDict):
+        Mac: NotRequired[bytes]
+        MacAlgorithm: NotRequired[str]
+        KeyId: NotRequired[str]
+
     class GenerateRandomRequest(TypedDict):
         NumberOfBytes: NotRequired[int]
         CustomKeyStoreId: NotRequired[str]
@@ -180,6 +223,39 @@ if TYPE_CHECKING:
         RotationPeriodInDays: NotRequired[int]
         NextRotationDate: NotRequired[datetime]
         OnDemandRotationStartDate: NotRequired[datetime]
+
+    class GetPublicKeyRequest(TypedDict):
+        KeyId: str
+        GrantTokens: NotRequired[list[str]]
+
+    class GetPublicKeyResponse(TypedDict):
+        KeyId: NotRequired[str]
+        PublicKey: NotRequired[bytes]
+        CustomerMasterKeySpec: NotRequired[str]
+        KeySpec: NotRequired[str]
+        KeyUsage: NotRequired[str]
+        EncryptionAlgorithms: NotRequired[list[str]]
+        SigningAlgorithms: NotRequired[list[str]]
+        KeyAgreementAlgorithms: NotRequired[list[str]]
+        EncapsulationAlgorithms: NotRequired[list[str]]
+
+    class GrantConstraints(TypedDict):
+        EncryptionContextSubset: NotRequired[dict[str, str]]
+        EncryptionContextEquals: NotRequired[dict[str, str]]
+        SourceArn: NotRequired[str]
+
+    class GrantListEntry(TypedDict):
+        KeyId: NotRequired[str]
+        GrantId: NotRequired[str]
+        Name: NotRequired[str]
+        CreationDate: NotRequired[datetime]
+        GranteePrincipal: NotRequired[str]
+        RetiringPrincipal: NotRequired[str]
+        IssuingAccount: NotRequired[str]
+        Operations: NotRequired[list[str]]
+        Constraints: NotRequired[GrantConstraints]
+        GranteeServicePrincipal: NotRequired[str]
+        RetiringServicePrincipal: NotRequired[str]
 
     class KeyListEntry(TypedDict):
         KeyId: NotRequired[str]
@@ -224,6 +300,19 @@ if TYPE_CHECKING:
         NextMarker: NotRequired[str]
         Truncated: NotRequired[bool]
 
+    class ListGrantsRequest(TypedDict):
+        Limit: NotRequired[int]
+        Marker: NotRequired[str]
+        KeyId: str
+        GrantId: NotRequired[str]
+        GranteePrincipal: NotRequired[str]
+        GranteeServicePrincipal: NotRequired[str]
+
+    class ListGrantsResponse(TypedDict):
+        Grants: NotRequired[list[GrantListEntry]]
+        NextMarker: NotRequired[str]
+        Truncated: NotRequired[bool]
+
     class ListKeyPoliciesRequest(TypedDict):
         KeyId: str
         Limit: NotRequired[int]
@@ -265,6 +354,12 @@ if TYPE_CHECKING:
         NextMarker: NotRequired[str]
         Truncated: NotRequired[bool]
 
+    class ListRetirableGrantsRequest(TypedDict):
+        Limit: NotRequired[int]
+        Marker: NotRequired[str]
+        RetiringPrincipal: NotRequired[str]
+        RetiringServicePrincipal: NotRequired[str]
+
     class MultiRegionConfiguration(TypedDict):
         MultiRegionKeyType: NotRequired[str]
         PrimaryKey: NotRequired[MultiRegionKey]
@@ -305,6 +400,17 @@ if TYPE_CHECKING:
         KeyEncryptionAlgorithm: NotRequired[str]
         AttestationDocument: NotRequired[bytes]
 
+    class RetireGrantRequest(TypedDict):
+        GrantToken: NotRequired[str]
+        KeyId: NotRequired[str]
+        GrantId: NotRequired[str]
+        DryRun: NotRequired[bool]
+
+    class RevokeGrantRequest(TypedDict):
+        KeyId: str
+        GrantId: str
+        DryRun: NotRequired[bool]
+
     class RotateKeyOnDemandRequest(TypedDict):
         KeyId: str
 
@@ -332,6 +438,19 @@ if TYPE_CHECKING:
         KeyState: NotRequired[str]
         PendingWindowInDays: NotRequired[int]
 
+    class SignRequest(TypedDict):
+        KeyId: str
+        Message: bytes
+        MessageType: NotRequired[str]
+        GrantTokens: NotRequired[list[str]]
+        SigningAlgorithm: str
+        DryRun: NotRequired[bool]
+
+    class SignResponse(TypedDict):
+        KeyId: NotRequired[str]
+        Signature: NotRequired[bytes]
+        SigningAlgorithm: NotRequired[str]
+
     class Tag(TypedDict):
         TagKey: str
         TagValue: str
@@ -351,6 +470,33 @@ if TYPE_CHECKING:
     class UpdateKeyDescriptionRequest(TypedDict):
         KeyId: str
         Description: str
+
+    class VerifyMacRequest(TypedDict):
+        Message: bytes
+        KeyId: str
+        MacAlgorithm: str
+        Mac: bytes
+        GrantTokens: NotRequired[list[str]]
+        DryRun: NotRequired[bool]
+
+    class VerifyMacResponse(TypedDict):
+        KeyId: NotRequired[str]
+        MacValid: NotRequired[bool]
+        MacAlgorithm: NotRequired[str]
+
+    class VerifyRequest(TypedDict):
+        KeyId: str
+        Message: bytes
+        MessageType: NotRequired[str]
+        Signature: bytes
+        SigningAlgorithm: str
+        GrantTokens: NotRequired[list[str]]
+        DryRun: NotRequired[bool]
+
+    class VerifyResponse(TypedDict):
+        KeyId: NotRequired[str]
+        SignatureValid: NotRequired[bool]
+        SigningAlgorithm: NotRequired[str]
 
     class XksKeyConfigurationType(TypedDict):
         Id: NotRequired[str]
