@@ -145,7 +145,7 @@ def _item_check(ctx: Context, bucket: Bucket, item: ObjectIdentifier) -> Check:
     named = find_version(ctx, bucket, key, asked_version(item["VersionId"]))
     conditions = existing_tags(named) if named else {}
     conditions["s3:VersionId"] = item["VersionId"]
-    return object_check(ctx, bucket, key, of_version("s3:DeleteObject"), conditions)
+    return object_check(ctx, bucket, key, of_version("s3:DeleteObject"), conditions, named)
 
 
 def _named(item: ObjectIdentifier) -> _Named:

@@ -4,7 +4,14 @@ from pilvi.core.caller import Check
 from pilvi.core.context import Context
 from pilvi.core.operation import operation
 from pilvi.services.s3 import checksums
-from pilvi.services.s3.access import existing_object, find_bucket, named_version, object_check, of_version
+from pilvi.services.s3.access import (
+    existing_object,
+    existing_tags,
+    find_bucket,
+    named_version,
+    object_check,
+    of_version,
+)
 from pilvi.services.s3.conditions import when
 from pilvi.services.s3.encryption.seals import customer
 from pilvi.services.s3.errors import invalid_argument
@@ -28,10 +35,12 @@ def _check(ctx: Context, req: GetObjectAttributesRequest) -> list[Check]:
     bucket, key = find_bucket(ctx, req), req["Key"]
     check_key(key)
     actions = ["s3:GetObject", "s3:GetObjectAttributes"]
+    found = named_version(ctx, bucket, req)
+    conditions = existing_tags(found) if found else {}
     if "VersionId" in req:
         actions = [of_version(action) for action in actions]
-    found = named_version(ctx, bucket, req)
-    return [object_check(ctx, bucket, key, action, found=found) for action in actions]
+        conditions["s3:VersionId"] = req["VersionId"]
+    return [object_check(ctx, bucket, key, action, conditions, found) for action in actions]
 
 
 @operation("GetObjectAttributes", reads=True, check=_check, open=True)

@@ -87,7 +87,8 @@ def asked_version(shown: str) -> str:
     if shown == NULL:
         return ""
     if not _VERSION.fullmatch(shown):
-        raise invalid_argument("Invalid version id specified", "versionId", shown)
+        text = "Invalid version id specified" if shown else "Version id cannot be the empty string"
+        raise invalid_argument(text, "versionId", shown)
     return shown
 
 

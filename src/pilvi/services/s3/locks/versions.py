@@ -52,7 +52,7 @@ def _on_version(action: str) -> Checks:
         if "VersionId" in req:
             conditions["s3:VersionId"] = req["VersionId"]
         conditions |= lock_conditions(ctx, _as_headers(req))
-        return object_check(ctx, bucket, key, action, conditions)
+        return object_check(ctx, bucket, key, action, conditions, found)
 
     return check
 
