@@ -25,7 +25,7 @@ from typing import Any
 from pilvi.core.caller import ANONYMOUS, Caller
 from pilvi.core.clock import Clock, Ids
 from pilvi.core.context import Context, RequestInfo
-from pilvi.core.effects import Body, Invocation, Invoke, Outcome, Restage, Staged, WaitFor
+from pilvi.core.effects import Body, Compute, Invocation, Invoke, Outcome, Restage, Staged, StagePlan, WaitFor
 from pilvi.core.errors import CloudError, InternalFailure, NotBuilt, ServiceUnavailable
 from pilvi.core.operation import Operation, Service, Stages
 from pilvi.core.watched import WATCHED, Answered, Watcher, nobody
@@ -33,6 +33,7 @@ from pilvi.gateway import cors, integrity
 from pilvi.gateway.answer import Answer, Plan, streamed
 from pilvi.gateway.bodies import Receiver, receiver_for, storage_error
 from pilvi.gateway.cloud import LocalCloud, authorise
+from pilvi.gateway.forms import FormReceiver
 from pilvi.gateway.observe import Observer
 from pilvi.gateway.waits import Place, Waits
 from pilvi.identity.authenticate import AuthenticationFailed
@@ -42,6 +43,7 @@ from pilvi.state.store import Store, Tx
 from pilvi.wire import protocol, sigv4
 from pilvi.wire import route as routing
 from pilvi.wire.auth_problems import AuthProblem
+from pilvi.wire.aws_s3_form import FormCodec
 from pilvi.wire.codec import Codec
 from pilvi.wire.http import Request, Response
 
@@ -108,7 +110,7 @@ class Exchange:
     """One request on its way. Holds what the steps find out; a step either goes on or raises what the client sees."""
 
     __slots__ = (
-        "arrived", "begun_ms", "caller", "claims", "codec", "gateway", "info", "match", "memo", "now_ms", "operation",
+        "arrived", "begun_ms", "caller", "claims", "codec", "computed", "gateway", "info", "match", "memo", "now_ms", "operation",
         "receiver", "request", "request_id", "service", "shape", "signed", "started",
     )  # fmt: skip
 
@@ -128,9 +130,10 @@ class Exchange:
         self.signed: sigv4.Signed | None = None
         self.match: routing.Match | None = None
         self.caller: Caller = ANONYMOUS
-        self.receiver: Receiver | None = None
+        self.receiver: Receiver | FormReceiver | None = None
         self.shape: dict[str, Any] = {}
         self.memo: dict[Any, Any] = {}
+        self.computed: Any = None
 
     # -- the headers are complete ------------------------------------------------------------------------------------
 
@@ -140,7 +143,7 @@ class Exchange:
             if not self._action_is_in_the_form():
                 self.route()
                 if self.operation.stages is not None:
-                    return self.stage(self.operation.stages)
+                    return self.unfold() if self.codec.unfolds else self.stage(self.operation.stages)
             return Plan(self._body_bytes_max(), None, self.finish_bounded, self.abort, self.fail)
         except Exception as error:  # noqa: BLE001 - the one place where errors become answers
             return self.fail(error)
@@ -164,14 +167,33 @@ class Exchange:
         return BODY_BYTES_MAX
 
     def stage(self, stages: Stages) -> Plan:
+        wanted = self.plan(stages)
+        self.receiver = receiver_for(
+            self.request, self.signed, self.gateway.store.stage(wanted.seal, wanted.digests), wanted
+        )
+        return Plan(wanted.bytes_max, self.receiver, self.finish_staged, self.abort, self.fail)
+
+    def plan(self, stages: Stages) -> StagePlan:
         with self.gateway.store.read() as tx:
             self.authenticate(tx, staged=True)
             self.parse()
             ctx = self.context(tx)
             authorise(self.gateway.identity, ctx, self.service, self.operation, self.shape)
-            wanted = stages(ctx, self.shape)
-        self.receiver = receiver_for(self.request, self.signed, self.gateway.store.stage(wanted.seal, wanted.digests), wanted)
-        return Plan(wanted.bytes_max, self.receiver, self.finish_staged, self.abort, self.fail)
+            return stages(ctx, self.shape)
+
+    def unfold(self) -> Plan:
+        """An HTML form: who asks for what stands at the beginning of its body."""
+        assert isinstance(self.codec, FormCodec)
+        self.receiver = FormReceiver(self.codec.form_reader(self.request), self.unfolded)
+        return Plan(BODY_BYTES_MAX, self.receiver, self.finish_staged, self.abort, self.fail)
+
+    def unfolded(self, form: Mapping[str, str]) -> Receiver:
+        """Its fields are here; what takes its file."""
+        assert self.operation.stages is not None
+        self.request.form = form
+        self.claims = sigv4.read_form(form)
+        wanted = self.plan(self.operation.stages)
+        return Receiver(self.gateway.store.stage(wanted.seal), wanted)
 
     # -- the body is complete ----------------------------------------------------------------------------------------
 
@@ -215,7 +237,7 @@ class Exchange:
         self.match = match
         self.codec = protocol.codec(match.service, match.protocol)
         service = services[match.service]
-        operation = service.operations.get(match.operation)
+        operation = service.operations.get(match.operation) or service.doors.get(match.operation)
         if operation is None:
             raise NotBuilt(f"{match.service}:{match.operation} is not built.")
         self.service = service
@@ -279,6 +301,7 @@ class Exchange:
     def context(self, tx: Tx, *, waited: bool = False, restaged: Staged | None = None) -> Context:
         gateway, caller, info = self.gateway, self.caller, self.info
         made = Context(tx, caller, info, self.now_ms, gateway.ids, gateway.cloud, waited=waited, restaged=restaged)
+        made.computed = self.computed
         if WATCHED in self.memo:
             made.memo[WATCHED] = self.memo[WATCHED]
         self.memo = made.memo
@@ -294,7 +317,7 @@ class Exchange:
 
     def _attempt(self, waited: bool, restaged: Staged | None, tx: Tx) -> Any:
         result = self.operation.run(self.context(tx, waited=waited, restaged=restaged), self.shape)
-        if isinstance(result, WaitFor | Restage):
+        if isinstance(result, WaitFor | Restage | Compute):
             raise _Unfinished(result)
         return result
 
@@ -306,8 +329,7 @@ class Exchange:
             return
         try:
             if isinstance(error, _Unfinished):
-                go_on = self.sleep(error.effect) if isinstance(error.effect, WaitFor) else self.restage(error.effect)
-                _finish_in_task(answer, go_on)
+                _finish_in_task(answer, self.go_on(error.effect))
             elif error is not None:
                 answer.set_result(self.fail(error))
             elif isinstance(result, Invoke):
@@ -386,6 +408,20 @@ class Exchange:
                         found = await self.look_again(waited=not woken)
                         assert woken or not isinstance(found, WaitFor), "after its deadline an operation answers"
             return await self.invoke(found) if isinstance(found, Invoke) else self.serialise(found, None)
+        except Exception as error:  # noqa: BLE001
+            return self.fail(error)
+
+    def go_on(self, effect: WaitFor | Restage | Compute) -> Coroutine[Any, Any, Response]:
+        """What an attempt asked for before it can be made again, and the attempt."""
+        if isinstance(effect, WaitFor):
+            return self.sleep(effect)
+        return self.compute(effect) if isinstance(effect, Compute) else self.restage(effect)
+
+    async def compute(self, effect: Compute) -> Response:
+        """Computes on a thread of its own, and tries again with what came of it."""
+        try:
+            self.computed = await asyncio.get_running_loop().run_in_executor(None, effect.work)
+            return self.serialise(await self.look_again(), None)
         except Exception as error:  # noqa: BLE001
             return self.fail(error)
 
@@ -514,7 +550,7 @@ class Exchange:
 class _Unfinished(Exception):
     """Undoes an attempt that is to be made again."""
 
-    def __init__(self, effect: WaitFor | Restage) -> None:
+    def __init__(self, effect: WaitFor | Restage | Compute) -> None:
         self.effect = effect
 
 

@@ -56,6 +56,7 @@ class AuthProblem(Enum):
     OLD_KIND = auto()  # signature version 2, which S3 alone takes
     OLD_EXPIRES = auto()
     ASYMMETRIC = auto()  # signature version 4a
+    FORM_FIELD = auto()  # name of the field that a signed HTML form lacks, what it has instead
     HASH_MISSING = auto()
     HASH_MALFORMED = auto()  # header's value
     HASH_MISMATCH = auto()  # hash the client sent, hash computed
@@ -208,6 +209,12 @@ _S3: Final[dict[AuthProblem, Words]] = {
     _P.OLD_KIND: Words("InvalidRequest", 400, _V4_ONLY),
     _P.OLD_EXPIRES: Words("AccessDenied", 403, "Invalid date (should be seconds since epoch)"),
     _P.ASYMMETRIC: Words("InvalidRequest", 400, _V4_ONLY),
+    _P.FORM_FIELD: Words(
+        "InvalidArgument",
+        400,
+        "Bucket POST must contain a field named '{0}'.  If it is specified, please check the order of the fields.",
+        {"ArgumentName": 0, "ArgumentValue": 1},
+    ),
     _P.HASH_MISSING: Words("InvalidRequest", 400, "Missing required header for this request: x-amz-content-sha256"),
     _P.HASH_MALFORMED: Words(
         "InvalidArgument",

@@ -45,8 +45,12 @@ class Codec:
     """One service in one protocol.
 
     A subclass implements `compile_parser`, `compile_serialiser` and `render`.
+
+    Attributes:
+        unfolds: a request's streaming body begins with what others have in their headers.
     """
 
+    unfolds: ClassVar[bool] = False
     request_id_header: ClassVar[str] = "x-amzn-requestid"
 
     def __init__(self, service: ServiceModel, protocol: str) -> None:

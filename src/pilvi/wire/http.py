@@ -1,5 +1,6 @@
 """A request and a response as values: what the edge makes of bytes, and the protocols of AWS make of each other."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ class Request(msgspec.Struct):
         headers: names in lower case; a repeated header's values are joined with ",".
         body: the bounded body; empty while a streaming body is still on its way.
         peer: the client's IP address.
+        form: the fields of an HTML form that came before its file (names in lower case), once they are there.
         label: for virtual-host requests the bucket that stood in the host, else "" (set by routing).
     """
 
@@ -28,6 +30,7 @@ class Request(msgspec.Struct):
     peer: str = ""
     secure: bool = False
     label: str = ""
+    form: Mapping[str, str] | None = None
 
     def header(self, name: str, default: str = "") -> str:
         return self.headers.get(name, default)

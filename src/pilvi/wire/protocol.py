@@ -3,7 +3,7 @@
 import re
 from functools import cache
 
-from pilvi.wire import model
+from pilvi.wire import aws_s3_form, model
 from pilvi.wire.aws_cbor import CborCodec
 from pilvi.wire.aws_json import JsonCodec
 from pilvi.wire.aws_query import Ec2Codec, QueryCodec
@@ -22,6 +22,11 @@ CODECS: dict[str, type[Codec]] = {
     "smithy-rpc-v2-cbor": CborCodec,
 }
 
+# Doors to S3 that its model does not tell of.
+DOORS: dict[str, type[S3Codec]] = {
+    aws_s3_form.PROTOCOL: aws_s3_form.FormCodec,
+}
+
 SCOPE = re.compile(r"[/%][^/%]*?(?:/|%2F)(?P<service>[a-z0-9-]+)(?:/|%2F)aws4_request", re.IGNORECASE)
 
 
@@ -37,7 +42,7 @@ def codec(service: str, protocol: str) -> Codec:
 
 def make(service: ServiceModel, protocol: str) -> Codec:
     """A codec for a model that need not be botocore's."""
-    return (S3Codec if service.name == "s3" else CODECS[protocol])(service, protocol)
+    return (DOORS.get(protocol, S3Codec) if service.name == "s3" else CODECS[protocol])(service, protocol)
 
 
 def fallback(request: Request) -> Codec:

@@ -18,6 +18,8 @@ from functools import cache, lru_cache
 
 from pilvi.core.errors import CloudError, NotBuilt
 from pilvi.wire import faults, forms, model
+from pilvi.wire.aws_s3_form import OPERATION as FORM_OPERATION
+from pilvi.wire.aws_s3_form import PROTOCOL as FORM_PROTOCOL
 from pilvi.wire.codec import Match
 from pilvi.wire.compression import plain_start
 from pilvi.wire.http import Request
@@ -103,11 +105,22 @@ def _route_s3(request: Request) -> Match:
     query = _query(request)
     found = _tree("s3").find_two_levels(request.method, path, query, request.headers)
     if found is None:
-        if request.headers.get("content-type", "").startswith("multipart/form-data"):
-            raise NotBuilt("s3:PostObject (uploads by HTML forms) is not built.")
+        if request.method == "POST" and path != "/":
+            return _route_form(path, query)
         raise _unknown("MethodNotAllowed", 405)("The specified method is not allowed against this resource.")
     operation, labels = found
     return Match("s3", operation, "rest-xml", labels, query)
+
+
+def _route_form(path: str, query: forms.Pairs) -> Match:
+    """What nothing else is that is posted to a bucket is an HTML form."""
+    bucket, _, key = path[1:].partition("/")
+    if key:
+        raise _unknown("MethodNotAllowed", 405)("The specified method is not allowed against this resource.")
+    try:
+        return Match("s3", FORM_OPERATION, FORM_PROTOCOL, {"Bucket": forms.decode_label(bucket)}, query)
+    except Malformed:
+        raise _unknown("InvalidURI", 400)("Couldn't parse the specified URI.") from None
 
 
 def s3_resource(request: Request, built: Container[str] = EVERYTHING) -> dict[str, str]:

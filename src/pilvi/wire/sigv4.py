@@ -20,7 +20,7 @@ import msgspec
 
 from pilvi.wire import sigv2
 from pilvi.wire.auth_problems import AuthFailure, AuthProblem, Family, as_error
-from pilvi.wire.claims import ALGORITHM, SKEW_MS, Claims, read
+from pilvi.wire.claims import ALGORITHM, SKEW_MS, Claims, read, read_form
 from pilvi.wire.http import Request
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "condition_keys",
     "family",
     "read",
+    "read_form",
     "signing_key",
     "verify",
 ]
@@ -98,6 +99,8 @@ def verify(
     Raises:
         AuthFailure: in the family's words.
     """
+    if claims.policy:
+        return _verify_form(claims, secret, family)
     if claims.old:
         return _verify_old(claims, request, secret, now_ms, family)
     check(claims, request, now_ms, family, service)
@@ -136,13 +139,33 @@ def _verify_old(claims: Claims, request: Request, secret: str, now_ms: int, fami
     return Signed(b"", claims.timestamp, "", "")
 
 
+def _verify_form(claims: Claims, secret: str, family: str) -> Signed:
+    """An HTML form, of whichever version: its policy is signed, which says itself when it expires."""
+    if claims.problem is not None:
+        raise as_error(claims.problem, family, *claims.details)
+    if claims.old:
+        key, matches = b"", sigv2.matches(secret, claims.policy, claims.signature)
+    else:
+        if claims.service != "s3":
+            raise as_error(AuthProblem.SCOPE_SERVICE, family, claims.service, "s3")
+        if claims.date != claims.timestamp[:8]:
+            raise as_error(AuthProblem.SCOPE_DATE, family, claims.date, claims.timestamp[:8], claims.timestamp)
+        key = signing_key(secret, claims.date, claims.region, claims.service)
+        matches = _matches(key, claims.policy, claims.signature)
+    if not matches:
+        text = claims.policy
+        details = (claims.access_key_id, text, text.encode().hex(" "), claims.signature)
+        raise as_error(AuthProblem.SIGNATURE, family, *details)
+    return Signed(key, claims.timestamp, claims.scope, claims.signature)
+
+
 def condition_keys(claims: Claims, now_ms: int) -> dict[str, str]:
     """What S3's policies can know of a verified signature.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/bucket-policy-s3-sigv4-conditions.html
     """
     keys = {
-        "s3:authType": "REST-QUERY-STRING" if claims.presigned else "REST-HEADER",
+        "s3:authType": "POST" if claims.policy else "REST-QUERY-STRING" if claims.presigned else "REST-HEADER",
         "s3:signatureversion": "AWS" if claims.old else ALGORITHM,
     }
     if claims.payload:

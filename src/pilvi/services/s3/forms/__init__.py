@@ -1,0 +1,1 @@
+"""Uploads by HTML forms: whoever has a signed form may store what its policy allows, and nothing else."""
