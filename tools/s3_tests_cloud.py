@@ -5,17 +5,20 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-import boto3  # type: ignore[import-untyped]
+import boto3
 from botocore.exceptions import ClientError
 
 START_SECONDS_MAX = 30.0
 REGION = "us-east-1"
+DAY_SECONDS = 2
+"""How long a day is where tests wait for lifecycle rules."""
+
 OTHER_REGION = "eu-central-1"
 
 
@@ -47,10 +50,10 @@ def seeds() -> list[str]:
 
 
 @contextmanager
-def running_cloud(folder: Path) -> Iterator[str]:
+def running_cloud(folder: Path, settings: Iterable[str] = ()) -> Iterator[str]:
     """Starts a pilvi with its data below `folder`, on a free port; its endpoint. It stops in the end."""
     data = folder / "data"
-    command = [sys.executable, "-m", "pilvi", "up", "--data", str(data), "--port", "0", *seeds()]
+    command = [sys.executable, "-m", "pilvi", "up", "--data", str(data), "--port", "0", *seeds(), *settings]
     with (folder / "server.log").open("wb") as log:
         server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
@@ -89,7 +92,8 @@ def write_config(endpoint: str, path: Path) -> None:
     config["s3 main"].update(
         {
             "api_name": OTHER_REGION,
-            "storage_classes": "STANDARD_IA, GLACIER",
+            "storage_classes": "GLACIER, DEEP_ARCHIVE",
+            "lc_debug_interval": str(DAY_SECONDS),
             **_keys(endpoint, USERS[0]),
         }
     )
