@@ -17,6 +17,7 @@ from pilvi.core import caller as callers
 from pilvi.core import sealing
 from pilvi.core.caller import Caller, Check, SessionCredentials
 from pilvi.core.context import Context, RequestInfo
+from pilvi.core.effects import Compute
 from pilvi.core.errors import AccessDenied
 from pilvi.core.operation import Operation
 from pilvi.state.sqlite import SqliteStore
@@ -128,16 +129,22 @@ class Harness:
 
     def run_as(self, caller: Caller, service: str, operation: str, /, **request: Any) -> Any:
         found = services.discover()[service].operations[operation]
+        computed: Any = None
 
         def attempt(tx: Any) -> Any:
             ctx = self.context(tx, caller)
+            ctx.computed = computed
             self.authorise(ctx, service, found, request)
             return found.run(ctx, request)
 
         if found.only_reads(request):
             with self.store.read() as tx:
                 return attempt(tx)
-        return self.store.write(attempt)
+        result = self.store.write(attempt)
+        if isinstance(result, Compute):
+            computed = result.work()
+            return self.store.write(attempt)
+        return result
 
     def authorise(self, ctx: Context, service: str, operation: Operation, request: dict[str, Any]) -> None:
         """Raises AccessDenied."""

@@ -70,9 +70,10 @@ class Context:
     Attributes:
         memo: records that the checks of this very snapshot already read, for the operation that follows on it.
         restaged: what the Restage of the attempt before brought.
+        computed: what the Compute of the attempt before brought.
     """
 
-    __slots__ = ("caller", "cloud", "ids", "memo", "now_ms", "request", "restaged", "tx", "waited")
+    __slots__ = ("caller", "cloud", "computed", "ids", "memo", "now_ms", "request", "restaged", "tx", "waited")
 
     def __init__(
         self,
@@ -94,6 +95,7 @@ class Context:
         self.cloud = cloud
         self.waited = waited
         self.restaged = restaged
+        self.computed: Any = None
         self.memo: dict[Any, Any] = {}
 
     @property

@@ -158,3 +158,13 @@ class Restage(msgspec.Struct, frozen=True):
 
     body: Body
     plan: StagePlan
+
+
+class Compute(msgspec.Struct, frozen=True):
+    """Something must be computed that takes long: a key pair.
+
+    This attempt is undone. Outside of any transaction, in a thread of its own, `work` is called; then the operation is
+    attempted again and finds its result as `ctx.computed`.
+    """
+
+    work: Callable[[], Any]

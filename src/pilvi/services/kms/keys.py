@@ -1,15 +1,17 @@
 """Keys: made, described, listed, switched off and on."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, cast
 
 import msgspec
 
 from pilvi.core.caller import Check
 from pilvi.core.context import Context
+from pilvi.core.effects import Compute
 from pilvi.core.errors import NotBuilt, ValidationError
 from pilvi.core.operation import operation
-from pilvi.services.kms import access, find, limits, materials, paging, policies, rotation, tags, times
+from pilvi.services.kms import access, find, limits, materials, paging, pairs, policies, rotation, tags, times
 from pilvi.services.kms.errors import LimitExceeded
 from pilvi.services.kms.names import AWS_ALIAS
 from pilvi.services.kms.records import Key
@@ -45,7 +47,7 @@ def _create_checks(ctx: Context, req: CreateKeyRequest) -> list[Check]:
 
 
 @operation("CreateKey", check=_create_checks)
-def create_key(ctx: Context, req: CreateKeyRequest) -> CreateKeyResponse:
+def create_key(ctx: Context, req: CreateKeyRequest) -> CreateKeyResponse | Compute:
     """https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html"""
     spec, usage = _wanted(req)
     if ctx.tx[Key].count(ctx.account, ctx.region, index="owner") >= limits.KEYS_MAX:
@@ -58,7 +60,9 @@ def create_key(ctx: Context, req: CreateKeyRequest) -> CreateKeyResponse:
     )  # fmt: skip
     if key.policy:
         policies.accept(ctx, key, key.policy, safe=not req.get("BypassPolicyLockoutSafetyCheck"))
-    secret, public = materials.make(ctx, spec)
+    if spec.slow and ctx.computed is None:
+        return Compute(partial(pairs.make, spec))
+    secret, public = ctx.computed or materials.make(ctx, spec)
     ctx.tx[Key].put(key)
     materials.keep(ctx, key, 1, secret, public=public, material_id=key.material_id)
     return {"KeyMetadata": metadata(key)}

@@ -34,6 +34,11 @@ class Spec(msgspec.Struct, frozen=True):
         """Whether it has a private and a public half."""
         return self.name.startswith(("RSA_", "ECC_"))
 
+    @property
+    def slow(self) -> bool:
+        """Whether making one takes longer than a transaction may."""
+        return self.name.startswith("RSA_")
+
 
 def _hmac(bits: int) -> Spec:
     return Spec(f"HMAC_{bits}", (MAC,), bits // 8, macs=(f"HMAC_SHA_{bits}",))
