@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -205,3 +206,119 @@ def test_a_copy_with_another_checksum_of_any_size(s3: Any, bucket: str) -> None:
     answer = s3.copy_object(Bucket=bucket, Key="b", CopySource=f"{bucket}/a", ChecksumAlgorithm="SHA256")
     assert answer["CopyObjectResult"]["ChecksumSHA256"] == base64.b64encode(hashlib.sha256(body).digest()).decode()
     assert s3.get_object(Bucket=bucket, Key="b")["Body"].read() == body
+
+
+# -- keys of KMS -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def kms(cloud: LiveCloud) -> Any:
+    return cloud.client("kms")
+
+
+@pytest.fixture
+def kms_key(kms: Any) -> str:
+    return str(kms.create_key()["KeyMetadata"]["Arn"])
+
+
+@pytest.mark.parametrize("size", [5, 2 * MIB])
+def test_a_key_of_kms_encrypts(s3: Any, bucket: str, kms: Any, kms_key: str, size: int) -> None:
+    """The object is read for as long as its key works, and again when it works again."""
+    body = text(size)
+    context = {"team": "a"}
+    put = s3.put_object(
+        Bucket=bucket,
+        Key="k",
+        Body=body,
+        ServerSideEncryption="aws:kms",
+        SSEKMSKeyId=kms_key,
+        SSEKMSEncryptionContext=base64.b64encode(b'{"team": "a"}').decode(),
+    )
+    assert (put["ServerSideEncryption"], put["SSEKMSKeyId"]) == ("aws:kms", kms_key)
+    assert json.loads(base64.b64decode(put["SSEKMSEncryptionContext"])) == context
+    assert put["ETag"] != f'"{hashlib.md5(body).hexdigest()}"'
+    got = s3.get_object(Bucket=bucket, Key="k")
+    assert (got["Body"].read(), got["SSEKMSKeyId"], got["ETag"]) == (body, kms_key, put["ETag"])
+    kms.disable_key(KeyId=kms_key)
+    with refused("KMS.DisabledException", 400):
+        s3.get_object(Bucket=bucket, Key="k")
+    with refused("KMS.DisabledException", 400):
+        s3.put_object(Bucket=bucket, Key="l", Body=b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId=kms_key)
+    assert s3.head_object(Bucket=bucket, Key="k")["ContentLength"] == size
+    kms.enable_key(KeyId=kms_key)
+    kms.rotate_key_on_demand(KeyId=kms_key)
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == body
+
+
+def test_the_account_has_a_key_of_its_own(s3: Any, bucket: str, kms: Any) -> None:
+    """Without a key's name it is aws/s3, which nobody had to make; in parts, too, and with a bucket key."""
+    put = s3.put_object(Bucket=bucket, Key="k", Body=b"x", ServerSideEncryption="aws:kms", BucketKeyEnabled=True)
+    managed = kms.describe_key(KeyId="alias/aws/s3")["KeyMetadata"]
+    assert put["SSEKMSKeyId"] == managed["Arn"]
+    assert managed["KeyManager"] == "AWS"
+    assert put["BucketKeyEnabled"] is True
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="m", ServerSideEncryption="aws:kms")
+    where = {"Bucket": bucket, "Key": "m", "UploadId": upload["UploadId"]}
+    part = s3.upload_part(**where, PartNumber=1, Body=b"part")
+    assert part["SSEKMSKeyId"] == managed["Arn"]
+    done = s3.complete_multipart_upload(**where, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]})
+    assert done["ServerSideEncryption"] == "aws:kms"
+    assert s3.get_object(Bucket=bucket, Key="m")["Body"].read() == b"part"
+    copied = s3.copy_object(Bucket=bucket, Key="c", CopySource=f"{bucket}/m")
+    assert "ServerSideEncryption" not in copied
+    assert s3.get_object(Bucket=bucket, Key="c")["Body"].read() == b"part"
+
+
+def test_who_may_not_use_the_key_may_not_read(cloud: LiveCloud, s3: Any, bucket: str, kms_key: str) -> None:
+    """S3's permission alone opens nothing."""
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId=kms_key)
+    s3.put_object(Bucket=bucket, Key="managed", Body=b"y", ServerSideEncryption="aws:kms")
+    iam = cloud.client("iam")
+    name = f"reader-{bucket}"
+    iam.create_user(UserName=name)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    allowed = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    document = {"Version": "2012-10-17", "Statement": [allowed]}
+    iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps(document))
+    secrets = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+    reader = cloud.client("s3", **secrets)
+    with refused("AccessDenied", 403):
+        reader.get_object(Bucket=bucket, Key="k")
+    with refused("AccessDenied", 403):
+        reader.put_object(Bucket=bucket, Key="k", Body=b"", ServerSideEncryption="aws:kms", SSEKMSKeyId=kms_key)
+    assert reader.get_object(Bucket=bucket, Key="managed")["Body"].read() == b"y"  # its policy lets S3's users use it
+    document["Statement"] = [allowed, {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": kms_key}]
+    iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps(document))
+    assert reader.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+
+
+def test_keys_of_kms_that_cannot_be(s3: Any, bucket: str) -> None:
+    """No such key; a key without the algorithm; a context that is none."""
+    with refused("KMS.NotFoundException", 400):
+        missing = "11111111-2222-4333-8444-555555555555"
+        s3.put_object(Bucket=bucket, Key="k", Body=b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId=missing)
+    with refused("InvalidArgument", 400):
+        s3.put_object(Bucket=bucket, Key="k", Body=b"x", SSEKMSKeyId="any")
+    with refused("InvalidArgument", 400):
+        s3.put_object(Bucket=bucket, Key="k", Body=b"x", ServerSideEncryption="AES256", SSEKMSKeyId="any")
+    for context in ("!", base64.b64encode(b'{"a": 1}').decode(), base64.b64encode(b'{"aws:s3:arn": "x"}').decode()):
+        with refused("InvalidArgument", 400):
+            s3.put_object(
+                Bucket=bucket, Key="k", Body=b"x", ServerSideEncryption="aws:kms", SSEKMSEncryptionContext=context
+            )
+
+
+def test_a_bucket_encrypts_with_a_key_of_kms(s3: Any, bucket: str, kms_key: str) -> None:
+    """By default, and what asks for less gets less."""
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": kms_key}
+    rules = [{"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": True}]
+    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": rules})
+    assert s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"] == rules
+    put = s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    assert (put["SSEKMSKeyId"], put["BucketKeyEnabled"]) == (kms_key, True)
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+    plain = s3.put_object(Bucket=bucket, Key="l", Body=b"x", ServerSideEncryption="AES256")
+    assert plain["ServerSideEncryption"] == "AES256"
+    copied = s3.copy_object(Bucket=bucket, Key="m", CopySource=f"{bucket}/l")
+    assert copied["SSEKMSKeyId"] == kms_key
+    assert s3.get_object(Bucket=bucket, Key="m")["Body"].read() == b"x"
