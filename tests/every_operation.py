@@ -44,6 +44,7 @@ class Things:
     region: str
     upload: str
     key_id: str
+    kms: "KmsThings"
 
     @property
     def function(self) -> str:
@@ -65,6 +66,7 @@ class Things:
     def _values(self, service: str, operation: str) -> Params:
         return {
             "iam": self._iam,
+            "kms": self.kms.values,
             "lambda": self._lambda,
             "logs": self._logs,
             "s3": self._s3,
@@ -151,19 +153,132 @@ class Things:
             "Policy": json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
             "PublicAccessBlockConfiguration": {"BlockPublicAcls": False},
             "Tagging": {"TagSet": [{"Key": "k", "Value": "v"}]},
+            "VersioningConfiguration": {"Status": "Enabled"},
         }
+        if operation == "PutObjectLockConfiguration":
+            values["more"] = {"ObjectLockConfiguration": {"ObjectLockEnabled": "Enabled"}}
+        if operation == "PutObjectRetention":
+            values["more"] = {"Retention": {}}
+        if operation == "PutObjectLegalHold":
+            values["more"] = {"LegalHold": {"Status": "ON"}}
         if operation in {"PutBucketAcl", "PutObjectAcl"}:
-            values["more"] = {"ACL": "private"}
+            values["more"] = {"ACL": "bucket-owner-full-control"}
         if operation == "CompleteMultipartUpload":
             values["more"] = {"MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": '"0"'}]}}
         if operation == "PutBucketLifecycleConfiguration":
             rule = {"Status": "Enabled", "Filter": {}, "Expiration": {"Days": 1}}
             values["more"] = {"LifecycleConfiguration": {"Rules": [rule]}}
+        if operation == "PutBucketReplication":
+            rule = {"Status": "Enabled", "Prefix": "", "Destination": {"Bucket": f"arn:aws:s3:::{NAME}"}}
+            values["ReplicationConfiguration"] = {"Role": self.iam("role"), "Rules": [rule]}
         if operation == "RestoreObject":
             values["more"] = {"RestoreRequest": {"Days": 1}}
         if operation in {"PutObject", "UploadPart"}:
             values["more"] = {"Body": b"changed"}
         return values
+
+
+@dataclasses.dataclass(frozen=True)
+class KmsThings:
+    """A key of each usage, a grant, and what was made with them; one key that is about to be deleted."""
+
+    account: str
+    region: str
+    symmetric: str
+    signing: str
+    mac: str
+    agreeing: str
+    dying: str
+    grant: str
+    blob: bytes
+    signature: bytes
+    code: bytes
+    public: bytes
+
+    def arn(self, key: str) -> str:
+        return f"arn:aws:kms:{self.region}:{self.account}:key/{key}"
+
+    def values(self, operation: str) -> Params:
+        values: Params = {
+            "KeyId": self.arn(self._key(operation)),
+            "AliasName": f"alias/{NAME}-new" if operation == "CreateAlias" else f"alias/{NAME}",
+            "TargetKeyId": self.symmetric,
+            "GrantId": self.grant,
+            "Operations": ["Encrypt"],
+            "Plaintext": b"plain",
+            "Message": b"message",
+            "Policy": kms_policy(self.account),
+            "Description": "changed",
+            "Tags": [{"TagKey": "k", "TagValue": "v"}],
+            "TagKeys": ["k"],
+            "SourceKeyId": self.arn(self.symmetric),
+            "DestinationKeyId": self.arn(self.symmetric),
+            "SigningAlgorithm": "ECDSA_SHA_256",
+            "Signature": self.signature,
+            "MacAlgorithm": "HMAC_SHA_256",
+            "Mac": self.code,
+            "KeyAgreementAlgorithm": "ECDH",
+            "PublicKey": self.public,
+            "KeyPairSpec": "ECC_NIST_P256",
+        }
+        retiring = {"RetiringPrincipal": f"arn:aws:iam::{self.account}:user/{NAME}"}
+        more: dict[str, Params] = {
+            "CreateGrant": {"GranteePrincipal": f"arn:aws:iam::{self.account}:user/{NAME}"},
+            "Decrypt": {"CiphertextBlob": self.blob},
+            "ReEncrypt": {"CiphertextBlob": self.blob},
+            "GenerateDataKey": {"KeySpec": "AES_256"},
+            "GenerateDataKeyWithoutPlaintext": {"NumberOfBytes": 16},
+            "GenerateRandom": {"NumberOfBytes": 8},
+            "ListRetirableGrants": retiring,
+            "RetireGrant": {"KeyId": self.arn(self.symmetric), "GrantId": self.grant},
+        }
+        return values | {"more": more.get(operation, {})}
+
+    def _key(self, operation: str) -> str:
+        if operation in {"Sign", "Verify", "GetPublicKey"}:
+            return self.signing
+        if operation in {"GenerateMac", "VerifyMac"}:
+            return self.mac
+        others = {"DeriveSharedSecret": self.agreeing, "CancelKeyDeletion": self.dying}
+        return others.get(operation, self.symmetric)
+
+
+def kms_policy(account: str) -> str:
+    """The key policy that leaves everything to the account."""
+    own = {"AWS": f"arn:aws:iam::{account}:root"}
+    statement = {"Effect": "Allow", "Principal": own, "Action": "kms:*", "Resource": "*"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def make_kms(cloud: LiveCloud) -> KmsThings:
+    kms = cloud.client("kms")
+
+    def key(spec: str, usage: str) -> str:
+        return str(kms.create_key(KeySpec=spec, KeyUsage=usage)["KeyMetadata"]["KeyId"])
+
+    symmetric, dying = (key("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT") for _ in range(2))
+    signing, agreeing = (key("ECC_NIST_P256", usage) for usage in ("SIGN_VERIFY", "KEY_AGREEMENT"))
+    mac = key("HMAC_256", "GENERATE_VERIFY_MAC")
+    kms.create_alias(AliasName=f"alias/{NAME}", TargetKeyId=symmetric)
+    kms.schedule_key_deletion(KeyId=dying)
+    grantee = f"arn:aws:iam::{cloud.account}:role/{NAME}"
+    grant = kms.create_grant(KeyId=symmetric, GranteePrincipal=grantee, Operations=["Decrypt"])["GrantId"]
+    signed = kms.sign(KeyId=signing, Message=b"message", SigningAlgorithm="ECDSA_SHA_256")
+    coded = kms.generate_mac(KeyId=mac, Message=b"message", MacAlgorithm="HMAC_SHA_256")
+    return KmsThings(
+        account=cloud.account,
+        region=cloud.region,
+        symmetric=symmetric,
+        signing=signing,
+        mac=mac,
+        agreeing=agreeing,
+        dying=dying,
+        grant=grant,
+        blob=kms.encrypt(KeyId=symmetric, Plaintext=b"plain")["CiphertextBlob"],
+        signature=signed["Signature"],
+        code=coded["Mac"],
+        public=kms.get_public_key(KeyId=agreeing)["PublicKey"],
+    )
 
 
 def make(cloud: LiveCloud) -> Things:
@@ -190,7 +305,7 @@ def make(cloud: LiveCloud) -> Things:
         Handler="main.handler",
     )
     functions.create_alias(FunctionName=NAME, Name="live", FunctionVersion="$LATEST")
-    return Things(cloud.account, cloud.region, upload, key)
+    return Things(cloud.account, cloud.region, upload, key, make_kms(cloud))
 
 
 def outcome(client: Any, call: Call) -> tuple[str, int, str]:

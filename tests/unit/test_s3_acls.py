@@ -210,6 +210,11 @@ def test_what_the_owner_gives_itself_is_for_its_own_policies_to_give(s3: Guarded
     assert not s3.allows(nobody, "PutObject", Key="b", ACL="private")
     assert not s3.allows(nobody, "PutObject", Key="b", Tagging="a=b")
     assert not s3.allows(s3.user("nobody", account=OTHER), "GetObject", Key="a")
+    writer = s3.user("writer", {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*"}, account=OTHER)
+    assert s3.allows(writer, "PutObject", Key="theirs")
+    assert not s3.allows(writer, "PutObject", Key="theirs", ACL="private")
+    assert s3.allows(STRANGER, "PutObject", Key="theirs", ACL="private", Tagging="a=b")
+    assert s3.allows(ANONYMOUS, "PutObject", Key="theirs", ACL="private", Tagging="a=b")
 
 
 def test_grants_to_groups(s3: Guarded) -> None:
@@ -237,6 +242,7 @@ def test_absent_objects_are_shown_as_absent_to_who_may_list(s3: Guarded) -> None
     s3.s3("PutBucketAcl", Bucket="photos", ACL="public-read")
     with pytest.raises(errors.NoSuchKey):
         s3.as_(ANONYMOUS, "GetObject", Bucket="photos", Key="absent")
+    assert not s3.allows(STRANGER, "PutObjectAcl", Key="absent", ACL="private")
 
 
 # -- lists and policies ------------------------------------------------------------------------------------------------

@@ -25,6 +25,9 @@ from pilvi.wire.xmltext import PROLOG, local, parse
 NAMESPACE = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 MALFORMED = "The XML you provided was not well-formed or did not validate against our published schema"
 
+LISTS = frozenset({"PutBucketAcl", "PutObjectAcl"})
+"""Operations with an access control list in the body: one that cannot be read has a code of its own."""
+
 # Root elements where the model's shape has another name. https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations.html
 ROOTS = {
     "CompleteMultipartUpload": "CompleteMultipartUploadResult",
@@ -147,6 +150,8 @@ class S3Codec(RestXmlCodec):
 
     def render(self, error: CloudError, operation: str | None, request_id: str) -> Response:
         code, status = faults.code_and_status(error, self.service.name, self.protocol)
+        if code == "MalformedXML" and operation in LISTS:
+            code = "MalformedACLError"
         headers = self.headers(self.content_type, request_id)
         if status == 304 or (operation or "").startswith("Head"):
             return Response(status, headers[1:] if status == 304 else headers)
