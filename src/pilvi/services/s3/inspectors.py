@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
+import msgspec
+
 from pilvi.core import caller as callers
 from pilvi.core import digests, sealing
 from pilvi.core.context import Context
@@ -127,8 +129,18 @@ INSPECTORS: tuple[
 def _buckets(ctx: Context) -> dict[int, Bucket]:
     found: dict[int, Bucket] | None = ctx.memo.get(Bucket)
     if found is None:
-        found = ctx.memo[Bucket] = {bucket.id: bucket for bucket in ctx.tx[Bucket].scan()}
+        found = ctx.memo[Bucket] = {bucket.id: bucket for bucket in _readable(ctx.tx[Bucket].scan())}
     return found
+
+
+def _readable(buckets: Iterator[Bucket]) -> Iterator[Bucket]:
+    while True:
+        try:
+            yield next(buckets)
+        except StopIteration:
+            return
+        except msgspec.MsgspecError:  # that one is told of for itself
+            continue
 
 
 def _address(ctx: Context, state: StoredObject) -> str:

@@ -37,12 +37,25 @@ def name_holders(run: Run, still: Still, lost: set[int]) -> None:
         if inspector is None and layout.record.blobs is Record.blobs:
             continue
         for record in _records(run, still, layout, "looking for the holders"):
-            reached = inspector.reaches(ctx, record) if inspector else record.blobs()
-            found = sorted(lost.intersection(reached))
+            found = sorted(lost.intersection(_reached(ctx, inspector, record)))
             if found:
-                title = inspector.title(ctx, record) if inspector else _place(layout, layout.dump(record))
+                title = _title(ctx, layout, inspector, record)
                 blobs = ", ".join(map(str, found[:10]))
                 run.findings.add(Kind.HOLDER, title, f"is damaged: its bytes, or some of them, are lost (blob {blobs})")
+
+
+def _reached(ctx: Context, inspector: Inspector[Any] | None, record: Record) -> Iterable[int]:
+    try:
+        return inspector.reaches(ctx, record) if inspector else record.blobs()
+    except _UNREADABLE:
+        return record.blobs()
+
+
+def _title(ctx: Context, layout: Layout[Any], inspector: Inspector[Any] | None, record: Record) -> str:
+    with contextlib.suppress(*_UNREADABLE):
+        if inspector is not None:
+            return inspector.title(ctx, record)
+    return _place(layout, layout.dump(record))
 
 
 def _strangers(run: Run, still: Still) -> bool:
@@ -66,7 +79,7 @@ def _check_table(run: Run, still: Still, layout: Layout[Any], tally: Tally) -> b
                 tally.add(blob)
         if inspector is not None:
             for problem in _problems(run, ctx, inspector, record):
-                run.findings.add(Kind.CONTRADICTION, inspector.title(ctx, record), problem)
+                run.findings.add(Kind.CONTRADICTION, _title(ctx, layout, inspector, record), problem)
     return run.findings.damage[Kind.RECORD] == before
 
 
@@ -90,11 +103,13 @@ def _records(run: Run, still: Still, layout: Layout[Any], phase: str, *, tell: b
 
 
 def _problems(run: Run, ctx: Context, inspector: Inspector[Any], record: Record) -> Iterable[str]:
-    yield from inspector.problems(ctx, record)
-    if run.wanted.quick:
-        return
-    with contextlib.suppress(BlobDamaged, KeyError, OSError):  # the blob's own check says so
-        yield from inspector.contents(ctx, record)
+    try:
+        yield from inspector.problems(ctx, record)
+        if not run.wanted.quick:
+            with contextlib.suppress(BlobDamaged, KeyError, OSError):  # the blob's own check says so
+                yield from inspector.contents(ctx, record)
+    except _UNREADABLE as error:
+        yield f"cannot be compared with others: {error}"
 
 
 def _check_events(run: Run, still: Still) -> None:
