@@ -12,7 +12,7 @@ import pytest
 
 from harness import ACCOUNT
 from pilvi.core import caller as callers
-from pilvi.core.errors import AccessDenied, CloudError, NotBuilt
+from pilvi.core.errors import AccessDenied, CloudError
 from pilvi.services.s3 import errors
 from pilvi.services.s3.names import owner_id
 from s3kit import MIB, Buckets
@@ -278,9 +278,8 @@ def test_aws_chunked_is_no_content_encoding(s3: Buckets) -> None:
         ({"ACL": "public-read"}, errors.AccessControlListNotSupported),
         ({"GrantRead": "id=abc"}, errors.AccessControlListNotSupported),
         ({"StorageClass": "SLOW"}, errors.InvalidStorageClass),
-        ({"ServerSideEncryption": "AES256"}, NotBuilt),
-        ({"SSECustomerKey": "x"}, NotBuilt),
-        ({"ObjectLockMode": "GOVERNANCE"}, NotBuilt),
+        ({"SSECustomerKey": "x"}, errors.InvalidArgument),
+        ({"ObjectLockMode": "GOVERNANCE"}, errors.InvalidRequest),
         ({"Tagging": "a=1&a=2"}, errors.InvalidArgument),
         ({"ChecksumCRC32": "AAAAAA=="}, errors.BadDigest),
         ({"ContentMD5": "JfnnlDI7RTiF9RgfG2JNCw=="}, errors.BadDigest),

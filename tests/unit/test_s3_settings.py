@@ -339,6 +339,23 @@ def test_every_kind_of_change(s3: Buckets, functions: Functions) -> None:
     assert "size" not in functions.events[-1]["s3"]["object"]
 
 
+def test_changes_of_versions_are_told(s3: Buckets, functions: Functions) -> None:
+    """Which version was made or removed; a delete that made a marker has a name of its own."""
+    s3.s3("PutBucketVersioning", Bucket="photos", VersioningConfiguration={"Status": "Enabled"})
+    tell(s3, {"Events": ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]})
+    made = s3.put("photos", "a", b"x")["VersionId"]
+    marker = s3.s3("DeleteObject", Bucket="photos", Key="a")["VersionId"]
+    s3.s3("DeleteObject", Bucket="photos", Key="a", VersionId=marker)
+    s3.s3("DeleteObject", Bucket="photos", Key="a", VersionId=made)
+    s3.s3("DeleteObject", Bucket="photos", Key="a", VersionId=made)
+    assert [(event["eventName"], event["s3"]["object"]["versionId"]) for event in functions.events] == [
+        ("ObjectCreated:Put", made),
+        ("ObjectRemoved:DeleteMarkerCreated", marker),
+        ("ObjectRemoved:Delete", marker),
+        ("ObjectRemoved:Delete", made),
+    ]
+
+
 def test_a_target_that_refuses_loses_the_event_alone(s3: Buckets, functions: Functions) -> None:
     """The change is made all the same."""
     tell(s3, {})
