@@ -259,13 +259,16 @@ def test_uploads_are_aborted(fast: LiveCloud) -> None:
 
 
 def test_objects_change_their_storage_class(fast: LiveCloud) -> None:
-    """Small ones too, where sizes vary by class; the bytes stay readable."""
+    """Small ones too, where sizes vary by class; what is in an archive is there, and has to be restored to be read."""
     s3, bucket = made(fast)
     s3.put_object(Bucket=bucket, Key="k", Body=b"x")
     rule = {"Transitions": [{"Days": 1, "StorageClass": "GLACIER"}]}
     put(s3, bucket, rule, TransitionDefaultMinimumObjectSize="varies_by_storage_class")
     wait_until(lambda: s3.head_object(Bucket=bucket, Key="k").get("StorageClass") == "GLACIER", "it moves")
     assert s3.list_objects_v2(Bucket=bucket)["Contents"][0]["StorageClass"] == "GLACIER"
+    with pytest.raises(ClientError, match="InvalidObjectState"):
+        s3.get_object(Bucket=bucket, Key="k")
+    s3.restore_object(Bucket=bucket, Key="k", RestoreRequest={"Days": 1})
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
 
 

@@ -422,6 +422,17 @@ def test_answers_say_nothing_where_nothing_ends(s3: Buckets) -> None:
     assert s3.s3("HeadObject", Bucket=BUCKET, Key="k")["Expiration"] == EXPIRY.format("rule-3")
 
 
+def test_the_end_of_time(s3: Buckets) -> None:
+    """As many days as a number can count: the answer names the last date there is."""
+    many = 2**31 - 1
+    rules(s3, days(many) | {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": many}})
+    assert s3.put(BUCKET, "k", b"x")["Expiration"].startswith('expiry-date="Fri, 31 Dec 9999 00:00:00 GMT"')
+    begun = s3.s3("CreateMultipartUpload", Bucket=BUCKET, Key="k")
+    assert begun["AbortDate"] == datetime(9999, 12, 31, tzinfo=UTC)
+    pass_days(s3, 1)
+    assert s3.keys(BUCKET) == ["k"]
+
+
 def test_answers_say_when_an_upload_is_aborted(s3: Buckets) -> None:
     """CreateMultipartUpload and ListParts; not for keys that no rule means."""
     rules(s3, {"Filter": {"Prefix": "a/"}, "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}})

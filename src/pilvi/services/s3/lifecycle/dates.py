@@ -1,5 +1,6 @@
 """What answers tell of the rules: when an object will expire, when an upload will be aborted."""
 
+from datetime import datetime
 from email.utils import format_datetime
 from typing import Any
 from urllib.parse import quote
@@ -9,6 +10,9 @@ from pilvi.services.s3.lifecycle.records import Lifecycle
 from pilvi.services.s3.lifecycle.rules import abortion, expiry
 from pilvi.services.s3.lifecycle.values import DAY_MS, date
 from pilvi.services.s3.records import Bucket, StoredObject, Upload
+
+LAST_MS = 253_402_214_400_000
+"""The last midnight of the year 9999: rules may count more days than that."""
 
 _SHOWN_AS_IT_IS = " !#$&'()*+,/:;<=>?@[]^`{|}~"  # in a quoted string of a header
 
@@ -28,7 +32,7 @@ def expiration(ctx: Context, bucket: Bucket, found: StoredObject) -> dict[str, s
     end = expiry(row.rules, found, day_ms(ctx)) if row else None
     if end is None:
         return {}
-    when = format_datetime(date(end[0]), usegmt=True)
+    when = format_datetime(_shown(end[0]), usegmt=True)
     return {"Expiration": f'expiry-date="{when}", rule-id="{_header_text(end[1])}"'}
 
 
@@ -36,7 +40,12 @@ def abort_date(ctx: Context, bucket: Bucket, upload: Upload) -> dict[str, Any]:
     """The members of an answer that say when an upload is aborted: {"AbortDate": ..., "AbortRuleId": ...}, or {}."""
     row = ctx.tx[Lifecycle].get(bucket.id)
     end = abortion(row.rules, upload, day_ms(ctx)) if row else None
-    return {"AbortDate": date(end[0]), "AbortRuleId": _header_text(end[1])} if end else {}
+    return {"AbortDate": _shown(end[0]), "AbortRuleId": _header_text(end[1])} if end else {}
+
+
+def _shown(moment_ms: int) -> datetime:
+    """The moment, or the last one that has a name."""
+    return date(min(moment_ms, LAST_MS))
 
 
 def _header_text(name: str) -> str:
