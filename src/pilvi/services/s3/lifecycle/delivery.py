@@ -10,6 +10,7 @@ import msgspec
 from pilvi.core.caller import service
 from pilvi.core.context import Context
 from pilvi.core.operation import RetryAt, Settled
+from pilvi.services.s3.accesslogs.aged import log_works
 from pilvi.services.s3.lifecycle.dates import day_ms
 from pilvi.services.s3.lifecycle.records import Lifecycle
 from pilvi.services.s3.lifecycle.round import TOPIC, Round, Work, look
@@ -52,6 +53,8 @@ class Aging(msgspec.Struct, frozen=True):
         inner = ctx.acting_as(service(PRINCIPAL, bucket.account, source=bucket_arn(bucket.name)), region=bucket.region)
         for work in works:
             _do(inner, bucket, work)
+        if bucket.logs and works:
+            log_works(inner, bucket, works)
         return _go_on(ctx, at, following)
 
 

@@ -6,7 +6,7 @@ from pilvi.core.caller import Check
 from pilvi.core.context import Context
 from pilvi.core.errors import CloudError
 from pilvi.core.operation import operation
-from pilvi.services.s3.access import bucket_check, find_bucket, on_bucket
+from pilvi.services.s3.access import bucket_check, find_bucket, on_bucket, refuse
 from pilvi.services.s3.errors import InvalidRequest, S3Error
 from pilvi.services.s3.records import Bucket
 from pilvi.services.s3.replication.parse import parse_role, parse_rules, problem_with_bucket
@@ -51,6 +51,7 @@ def put_bucket_replication(ctx: Context, req: PutBucketReplicationRequest) -> No
     Raises:
         InvalidRequest: a bucket has no versions, a destination is not there, the role does not trust S3, ...
     """
+    refuse(req, frozenset({"Token"}))
     bucket, wanted = find_bucket(ctx, req), req["ReplicationConfiguration"]
     role = parse_role(wanted["Role"], bucket.account)
     rules = parse_rules(wanted["Rules"], ctx.ids.uuid)

@@ -147,6 +147,7 @@ def _replica(
         bucket=destination.id,
         tags=tags,
         storage_class=rule.storage_class or state.storage_class,
+        restored_until_ms=0,
         owner=owner,
         acl=acl,
         lock=lock,
