@@ -39,6 +39,7 @@ class Operation(msgspec.Struct, frozen=True):
         check: what must be allowed. Runs on a snapshot before the body is read. None: the default check,
             `<iam prefix>:<operation name>` on "*". An empty list: authenticated is enough (sts:GetCallerIdentity).
         open: the check is made even for callers without credentials (anonymous): resource policies decide.
+        bodiless: the check needs nothing of the body, so that it is made before a stranger's is read.
         stages: for operations with a streaming request body: how to receive it.
     """
 
@@ -48,6 +49,7 @@ class Operation(msgspec.Struct, frozen=True):
     heavy: bool = False
     check: Checks | None = None
     open: bool = False
+    bodiless: bool = False
     stages: Stages | None = None
 
     def only_reads(self, request: Any) -> bool:
@@ -62,12 +64,13 @@ def operation(
     heavy: bool = False,
     check: Checks | None = None,
     open: bool = False,  # noqa: A002 - the word that says it: open to anonymous callers
+    bodiless: bool = False,
     stages: Stages | None = None,
 ) -> Callable[[F], F]:
     """Marks a function as the implementation of AWS's operation `name`."""
 
     def mark(function: F) -> F:
-        function.__operation__ = Operation(name, function, reads, heavy, check, open, stages)  # type: ignore[attr-defined]
+        function.__operation__ = Operation(name, function, reads, heavy, check, open, bodiless, stages)  # type: ignore[attr-defined]
         return function
 
     return mark

@@ -54,6 +54,7 @@ Told = Callable[[Outcome | None, BaseException | None], None]
 PerformAtOnce = Callable[[Invocation, Told], Callable[[], None] | None]  # what cancels it; None: it cannot begin now
 BODY_BYTES_MAX = 70 * 1024 * 1024  # AWS's largest bounded request: a function's zip in base64
 UNSIGNED_BODY_BYTES_MAX = 1024 * 1024
+UNASKED_BODY_BYTES_MAX = 64 * 1024  # of strangers, where the question whether they may depends on what the body says
 RESTAGES_MAX = 3  # a source that changes more often while it is read is given up
 TOKEN_PROBLEMS = frozenset({AuthProblem.BAD_TOKEN, AuthProblem.EXPIRED_TOKEN})
 
@@ -144,6 +145,8 @@ class Exchange:
                 self.route()
                 if self.operation.stages is not None:
                     return self.unfold() if self.codec.unfolds else self.stage(self.operation.stages)
+                if self.claims is None and self.operation.bodiless:
+                    self.turn_away()
             return Plan(self._body_bytes_max(), None, self.finish_bounded, self.abort, self.fail)
         except Exception as error:  # noqa: BLE001 - the one place where errors become answers
             return self.fail(error)
@@ -157,6 +160,8 @@ class Exchange:
         claims, headers = self.claims, self.request.headers
         if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
             return UNSIGNED_BODY_BYTES_MAX
+        if claims is None and self.match is not None and self.operation.open and not self.operation.bodiless:
+            return UNASKED_BODY_BYTES_MAX
         if claims is None or claims.problem is not None:
             return UNSIGNED_BODY_BYTES_MAX
         with self.gateway.store.read() as tx:
@@ -165,6 +170,14 @@ class Exchange:
             except AuthenticationFailed:
                 return UNSIGNED_BODY_BYTES_MAX
         return BODY_BYTES_MAX
+
+    def turn_away(self) -> None:
+        """A stranger who may not is told so before a body is read that would cost time."""
+        assert self.match is not None
+        with self.gateway.store.read() as tx:
+            self.authenticate(tx, staged=False)
+            shape = self.codec.parse(self.match, self.request)  # without the body: it is still to come
+            authorise(self.gateway.identity, self.context(tx), self.service, self.operation, shape)
 
     def stage(self, stages: Stages) -> Plan:
         wanted = self.plan(stages)

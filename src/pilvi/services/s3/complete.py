@@ -43,7 +43,7 @@ def _check(ctx: Context, req: CompleteMultipartUploadRequest) -> Check:
     return object_check(ctx, find_bucket(ctx, req), req["Key"], "s3:PutObject", conditions)
 
 
-@operation("CompleteMultipartUpload", check=_check, open=True)
+@operation("CompleteMultipartUpload", check=_check, open=True, bodiless=True)
 def complete_multipart_upload(ctx: Context, req: CompleteMultipartUploadRequest) -> CompleteMultipartUploadOutput:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html"""
     bucket = find_bucket(ctx, req)

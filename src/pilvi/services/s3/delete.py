@@ -84,11 +84,14 @@ def _check_match(ctx: Context, bucket: Bucket, key: str, etag: str | None) -> No
 
 
 def _batch_check(ctx: Context, req: DeleteObjectsRequest) -> list[Check]:
-    find_bucket(ctx, req)
-    return []  # each key is asked for on its own
+    """Each key is asked for on its own. Strangers need somebody's word first: what they send is not read without."""
+    bucket = find_bucket(ctx, req)
+    if ctx.caller.kind == "anonymous" and not bucket.policy and not bucket.ownership:
+        raise AccessDenied("Access Denied")
+    return []
 
 
-@operation("DeleteObjects", check=_batch_check, open=True)
+@operation("DeleteObjects", check=_batch_check, open=True, bodiless=True)
 def delete_objects(ctx: Context, req: DeleteObjectsRequest) -> DeleteObjectsOutput:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html"""
     refuse(req, _UNBUILT)

@@ -94,7 +94,7 @@ def get_bucket_tagging(ctx: Context, req: GetBucketTaggingRequest) -> GetBucketT
     return {"TagSet": as_set(row.tags)}
 
 
-@operation("PutBucketTagging", check=on_bucket("s3:PutBucketTagging"), open=True)
+@operation("PutBucketTagging", check=on_bucket("s3:PutBucketTagging"), open=True, bodiless=True)
 def put_bucket_tagging(ctx: Context, req: PutBucketTaggingRequest) -> None:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketTagging.html"""
     bucket = find_bucket(ctx, req)

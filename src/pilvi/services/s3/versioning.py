@@ -35,7 +35,7 @@ def get_bucket_versioning(ctx: Context, req: GetBucketVersioningRequest) -> GetB
     return {"Status": _SHOWN[bucket.versioning]} if bucket.versioning else {}
 
 
-@operation("PutBucketVersioning", check=on_bucket("s3:PutBucketVersioning"), open=True)
+@operation("PutBucketVersioning", check=on_bucket("s3:PutBucketVersioning"), open=True, bodiless=True)
 def put_bucket_versioning(ctx: Context, req: PutBucketVersioningRequest) -> None:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketVersioning.html
 

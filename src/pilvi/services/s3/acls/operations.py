@@ -20,11 +20,12 @@ from pilvi.services.s3.acls.canned import canned_of_bucket, canned_of_object
 from pilvi.services.s3.acls.checks import owner_of
 from pilvi.services.s3.acls.conditions import list_conditions
 from pilvi.services.s3.acls.rules import full_control, stored
-from pilvi.services.s3.acls.shown import grant_shapes, owner_shape
+from pilvi.services.s3.acls.shown import grant_shapes
 from pilvi.services.s3.acls.writing import check_public
 from pilvi.services.s3.errors import AccessControlListNotSupported
 from pilvi.services.s3.notify import notify
 from pilvi.services.s3.objects import update
+from pilvi.services.s3.owners import shown_owner
 from pilvi.services.s3.records import Bucket, Grant
 from pilvi.services.s3.types import (
     GetBucketAclOutput,
@@ -42,7 +43,7 @@ def get_bucket_acl(ctx: Context, req: GetBucketAclRequest) -> GetBucketAclOutput
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketAcl.html"""
     bucket = find_bucket(ctx, req)
     grants = bucket.acl if bucket.ownership else ()
-    return {"Owner": owner_shape(bucket.account), "Grants": grant_shapes(grants, bucket.account)}
+    return {"Owner": shown_owner(ctx, bucket.account), "Grants": grant_shapes(ctx, grants, bucket.account)}
 
 
 @operation("GetObjectAcl", reads=True, check=on_object("s3:GetObjectAcl"), open=True)
@@ -51,14 +52,14 @@ def get_object_acl(ctx: Context, req: GetObjectAclRequest) -> GetObjectAclOutput
     bucket = find_bucket(ctx, req)
     found = existing_object(ctx, bucket, req)
     owner, grants = owner_of(bucket, found), found.acl if bucket.ownership else ()
-    return {"Owner": owner_shape(owner), "Grants": grant_shapes(grants, owner)}
+    return {"Owner": shown_owner(ctx, owner), "Grants": grant_shapes(ctx, grants, owner)}
 
 
 def _put_bucket_check(ctx: Context, req: PutBucketAclRequest) -> Check:
     return bucket_check(ctx, find_bucket(ctx, req), "s3:PutBucketAcl", list_conditions(req))
 
 
-@operation("PutBucketAcl", check=_put_bucket_check, open=True)
+@operation("PutBucketAcl", check=_put_bucket_check, open=True, bodiless=True)
 def put_bucket_acl(ctx: Context, req: PutBucketAclRequest) -> None:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketAcl.html"""
     bucket = find_bucket(ctx, req)
@@ -70,7 +71,7 @@ def put_bucket_acl(ctx: Context, req: PutBucketAclRequest) -> None:
     ctx.tx[Bucket].put(msgspec.structs.replace(bucket, acl=stored(grants, bucket.account)))
 
 
-@operation("PutObjectAcl", check=on_object("s3:PutObjectAcl", list_conditions), open=True)
+@operation("PutObjectAcl", check=on_object("s3:PutObjectAcl", list_conditions), open=True, bodiless=True)
 def put_object_acl(ctx: Context, req: PutObjectAclRequest) -> PutObjectAclOutput:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectAcl.html"""
     bucket = find_bucket(ctx, req)

@@ -40,7 +40,7 @@ def _check(ctx: Context, req: RestoreObjectRequest) -> Check:
     return object_check(ctx, bucket, key, "s3:RestoreObject", conditions, found)
 
 
-@operation("RestoreObject", check=_check, open=True)
+@operation("RestoreObject", check=_check, open=True, bodiless=True)
 def restore_object(ctx: Context, req: RestoreObjectRequest) -> RestoreObjectOutput:
     """Makes an archived object readable for some days; asked again, for other days.
 

@@ -54,7 +54,7 @@ def _shown(rule: SharingRule) -> CORSRule:
     return shown
 
 
-@operation("PutBucketCors", check=on_bucket("s3:PutBucketCORS"), open=True)
+@operation("PutBucketCors", check=on_bucket("s3:PutBucketCORS"), open=True, bodiless=True)
 def put_bucket_cors(ctx: Context, req: PutBucketCorsRequest) -> None:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketCors.html"""
     bucket = find_bucket(ctx, req)
