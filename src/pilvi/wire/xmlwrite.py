@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from pilvi.core.columns import Columns
 from pilvi.wire import scalars
 from pilvi.wire.compile import Shapes, Source
 from pilvi.wire.model import Ref, ServiceModel, Shape
@@ -33,6 +34,7 @@ class XmlWriter(Shapes):
         super().__init__(service, source, "write")
         self.millis = millis
         source.scope.update(TEXT_LEAVES)
+        source.scope["Columns"] = Columns
 
     def leaf(self, ref: Ref, shape: Shape) -> str:
         if shape.document:
@@ -144,7 +146,7 @@ class XmlWriter(Shapes):
             if ref.location in ANSWERED_ELSEWHERE:
                 continue
             kind = self._column_kind(ref)
-            column = f"[item[{member!r}] for item in value]"
+            column = f"(known[{member!r}] if known else [item[{member!r}] for item in value])"
             lines.append(f"c{place} = {kind}({column})" if kind else f"c{place} = {column}")
             names.append((f"v{place}", f"c{place}"))
             tag = element_name(self.service, ref, member)
@@ -189,7 +191,8 @@ def {function}(value):
 """
 COLUMNS = """
 def columns(value):
-    if {{*map(len, value)}} != {{{count}}}:
+    known = value.columns if type(value) is Columns else None
+    if known is None and {{*map(len, value)}} != {{{count}}}:
         return None
     try:
 {lines}    except KeyError:

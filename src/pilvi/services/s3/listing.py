@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 from pilvi.core.caller import Check
+from pilvi.core.columns import Columns
 from pilvi.core.context import Context
 from pilvi.core.operation import operation
 from pilvi.services.s3.access import Conditions, Params, bucket_check, find_bucket
@@ -22,17 +22,18 @@ from pilvi.services.s3.types import (
     ListObjectsRequest,
     ListObjectsV2Output,
     ListObjectsV2Request,
-    Object,
     Owner,
 )
 from pilvi.services.s3.walk import Page, after, walk
 
+Listed = Sequence[dict[str, Any]]
 PAGE_MAX = 1000
 _INT_MAX = 2**31 - 1
 _TYPES = ("FULL_OBJECT", "COMPOSITE")
 _ALGORITHMS = {kind: [name] for kind, name in NAMES.items()}
 _ENCODED = ("Delimiter", "Prefix", "StartAfter")
 _ENCODED_V1 = ("Delimiter", "Marker", "NextMarker")
+_SAFE = re.compile(r"[A-Za-z0-9_.~/*-]*")  # what _quote leaves as it is
 _UNSAYABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # in XML 1.0
 
 
@@ -66,8 +67,8 @@ def list_objects_v2(ctx: Context, req: ListObjectsV2Request) -> ListObjectsV2Out
             result[member] = req[member]
     if page.truncated:
         result["NextContinuationToken"] = encode_mark(page.last)
-    result["Contents"] = contents(page.entries, bucket if req.get("FetchOwner", False) else None)
-    tell_restored(ctx, req, page.entries, result["Contents"])
+    entries = contents(page.entries, bucket if req.get("FetchOwner", False) else None)
+    result["Contents"] = tell_restored(ctx, req, page.entries, entries)
     return encoded(req, result, _ENCODED)  # type: ignore[return-value]
 
 
@@ -84,8 +85,7 @@ def list_objects(ctx: Context, req: ListObjectsRequest) -> ListObjectsOutput:
         names = (*names, "Prefix")
     if page.truncated and req.get("Delimiter"):
         result["NextMarker"] = page.last
-    result["Contents"] = contents(page.entries, bucket)
-    tell_restored(ctx, req, page.entries, result["Contents"])
+    result["Contents"] = tell_restored(ctx, req, page.entries, contents(page.entries, bucket))
     return encoded(req, result, names)  # type: ignore[return-value]
 
 
@@ -110,41 +110,40 @@ def list_page(ctx: Context, bucket: Bucket, req: Params, last: str) -> tuple[Pag
     return page, result
 
 
-def contents(rows: Sequence[ObjectLine | StoredObject], owned_by: Bucket | None) -> list[Object]:
-    """A thousand of these make up most of a listing's cost: nothing is made that can be shared."""
-    times: dict[int, datetime] = {}
-    found: list[Object] = []
-    for row in rows:
-        seconds = row.modified_ms // 1000
-        found.append(
-            {
-                "Key": row.key,
-                "LastModified": times.get(seconds) or times.setdefault(seconds, when(row.modified_ms)),
-                "ETag": f'"{row.etag}"',
-                "ChecksumAlgorithm": _ALGORITHMS[row.checksum_kind],
-                "ChecksumType": _TYPES[row.composite],
-                "Size": row.size,
-                "StorageClass": row.storage_class or "STANDARD",
-            }
-        )
+def contents(rows: Sequence[ObjectLine | StoredObject], owned_by: Bucket | None) -> Listed:
+    """A thousand of these make up most of a listing's cost: columns, and nothing is made that can be shared."""
+    columns: dict[str, list[Any]] = {
+        "Key": [row.key for row in rows],
+        "LastModified": [when(row.modified_ms) for row in rows],
+        "ETag": [f'"{row.etag}"' for row in rows],
+        "ChecksumAlgorithm": [_ALGORITHMS[row.checksum_kind] for row in rows],
+        "ChecksumType": [_TYPES[row.composite] for row in rows],
+        "Size": [row.size for row in rows],
+        "StorageClass": [row.storage_class or "STANDARD" for row in rows],
+    }
     if owned_by is not None:
-        owner: Owner = {"ID": owner_id(owned_by.account)}
-        for entry in found:
-            entry["Owner"] = owner
-        if owned_by.ownership:
-            for entry, row in zip(found, rows, strict=True):
-                if row.owner:
-                    entry["Owner"] = {"ID": owner_id(row.owner)}
-    return found
+        columns["Owner"] = _owners(rows, owned_by)
+    return Columns(columns)
 
 
-def tell_restored(ctx: Context, req: Params, rows: Sequence[ObjectLine | StoredObject], entries: Sequence[Any]) -> None:
-    """Adds to a listing until when archived objects can be read, where it is asked for."""
+def _owners(rows: Sequence[ObjectLine | StoredObject], bucket: Bucket) -> list[Owner]:
+    owner: Owner = {"ID": owner_id(bucket.account)}
+    if not bucket.ownership:
+        return [owner] * len(rows)
+    return [{"ID": owner_id(row.owner)} if row.owner else owner for row in rows]
+
+
+def tell_restored(
+    ctx: Context, req: Params, rows: Sequence[ObjectLine | StoredObject], entries: Listed
+) -> Sequence[dict[str, Any]]:
+    """The same listing, with until when archived objects can be read, where that is asked for."""
     if "RestoreStatus" not in req.get("OptionalObjectAttributes", ()):
-        return
-    for entry, row in zip(entries, rows, strict=True):
+        return entries
+    told = list(entries)
+    for entry, row in zip(told, rows, strict=True):
         if row.restored_until_ms > ctx.now_ms:
             entry["RestoreStatus"] = {"IsRestoreInProgress": False, "RestoreExpiryDate": when(row.restored_until_ms)}
+    return told
 
 
 def common_prefixes(prefixes: list[str]) -> list[CommonPrefix]:
@@ -185,12 +184,21 @@ def encoded(req: Params, result: dict[str, Any], names: Iterable[str]) -> dict[s
     for member in names:
         if member in result:
             result[member] = _quote(result[member])
-    for listed in ("Contents", "Versions", "DeleteMarkers", "Uploads"):
-        for entry in result.get(listed, ()):
-            entry["Key"] = _quote(entry["Key"])
+    for member in ("Contents", "Versions", "DeleteMarkers", "Uploads"):
+        listed = result.get(member, ())
+        if isinstance(listed, Columns):
+            listed.columns["Key"] = _quoted(listed.columns["Key"])
+        else:
+            for entry in listed:
+                entry["Key"] = _quote(entry["Key"])
     for common in result.get("CommonPrefixes", ()):
         common["Prefix"] = _quote(common["Prefix"])
     return result
+
+
+def _quoted(texts: list[str]) -> list[str]:
+    """Most keys need no quoting: one look at all of them costs less than a thousand."""
+    return texts if _SAFE.fullmatch("".join(texts)) else [_quote(text) for text in texts]
 
 
 def _quote(text: str) -> str:

@@ -133,8 +133,7 @@ def _place(entry: Entry) -> tuple[str, int]:
 def _shown(ctx: Context, req: Params, bucket: Bucket, entries: list[Entry]) -> list[Any]:
     objects = [entry for entry in entries if not entry.state.marker]
     states = [entry.state for entry in objects]
-    shown: list[Any] = contents(states, bucket)
-    tell_restored(ctx, req, states, shown)
+    shown = list(tell_restored(ctx, req, states, contents(states, bucket)))
     for entry, version in zip(objects, shown, strict=True):
         version["VersionId"] = shown_version(entry.state)
         version["IsLatest"] = entry.latest
