@@ -228,7 +228,7 @@ OPTIONS: tuple[Option, ...] = (
         "s3_new_buckets",
         "DEFAULTS",
         "Buckets that say nothing else: private (no ACLs, the public kept out, as AWS makes them since April 2023), or "
-        "classic (ACLs, whoever writes an object owns it, nothing blocked, as before).",
+        "classic (ACLs, whoever writes an object owns it, nothing blocked, owners shown with names, as before).",
         _text("private|classic", "private or classic"),
         "private",
     ),

@@ -22,7 +22,8 @@ from pilvi.services.s3.errors import (
 )
 from pilvi.services.s3.lifecycle.records import Lifecycle
 from pilvi.services.s3.marks import decode_mark, encode_mark
-from pilvi.services.s3.names import bucket_arn, check_bucket_name, owner_id
+from pilvi.services.s3.names import bucket_arn, check_bucket_name
+from pilvi.services.s3.owners import shown_owner
 from pilvi.services.s3.records import Bucket, BucketNotifications, BucketTags, OlderVersion, StoredObject, Upload
 from pilvi.services.s3.regions import HOME, region_of
 from pilvi.services.s3.replication.records import Replication
@@ -157,7 +158,7 @@ def list_buckets(ctx: Context, req: ListBucketsRequest) -> ListBucketsOutput:
         raise invalid_argument("MaxBuckets must be between 1 and 10000", "max-buckets", most)
     prefix, region = req.get("Prefix", ""), req.get("BucketRegion", "")
     found: list[Bucket] = []
-    result: ListBucketsOutput = {"Owner": {"ID": owner_id(ctx.account)}}
+    result: ListBucketsOutput = {"Owner": shown_owner(ctx, ctx.account)}
     for bucket in _owned(ctx, decode_mark(req["ContinuationToken"]) if "ContinuationToken" in req else ""):
         if not bucket.name.startswith(prefix) or (region and bucket.region != region):
             continue

@@ -15,8 +15,9 @@ from pilvi.services.s3.encryption import seals
 from pilvi.services.s3.errors import InvalidRange, InvalidRequest, invalid_argument
 from pilvi.services.s3.lifecycle.dates import abort_date
 from pilvi.services.s3.listing import page_size
-from pilvi.services.s3.names import check_key, owner_id
+from pilvi.services.s3.names import check_key
 from pilvi.services.s3.objects import release_runs
+from pilvi.services.s3.owners import shown_owner
 from pilvi.services.s3.put import check_size
 from pilvi.services.s3.ranges import Span, cut
 from pilvi.services.s3.records import Piece, Run, StoredObject, Upload, UploadedPart
@@ -215,7 +216,7 @@ def list_parts(ctx: Context, req: ListPartsRequest) -> ListPartsOutput:
         "IsTruncated": len(rows) > most,
         "Parts": [_shown(upload, part) for part in rows[:most]],
         "Initiator": initiator(upload),
-        "Owner": {"ID": owner_id(owner_of(bucket, upload))},
+        "Owner": shown_owner(ctx, owner_of(bucket, upload)),
         "StorageClass": upload.storage_class or "STANDARD",
     }
     if bucket.ages:

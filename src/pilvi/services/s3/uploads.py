@@ -19,6 +19,7 @@ from pilvi.services.s3.listing import check_texts, common_prefixes, encoded, pag
 from pilvi.services.s3.locks import uploads as locks
 from pilvi.services.s3.names import check_key, owner_id
 from pilvi.services.s3.objects import release_runs
+from pilvi.services.s3.owners import shown_owner
 from pilvi.services.s3.put import write_checks
 from pilvi.services.s3.records import Bucket, Upload, UploadedPart
 from pilvi.services.s3.types import (
@@ -175,7 +176,7 @@ def list_multipart_uploads(ctx: Context, req: ListMultipartUploadsRequest) -> Li
         "UploadIdMarker": upload_marker,
         "MaxUploads": most,
         "IsTruncated": page.truncated,
-        "Uploads": [_shown(bucket, upload) for upload in page.entries],
+        "Uploads": [_shown(ctx, bucket, upload) for upload in page.entries],
     }
     if delimiter:
         result["Delimiter"] = delimiter
@@ -190,13 +191,13 @@ def _ends_with_entry(entries: list[Upload], last: str) -> bool:
     return bool(entries) and entries[-1].key == last
 
 
-def _shown(bucket: Bucket, upload: Upload) -> MultipartUpload:
+def _shown(ctx: Context, bucket: Bucket, upload: Upload) -> MultipartUpload:
     shown: MultipartUpload = {
         "UploadId": upload.id,
         "Key": upload.key,
         "Initiated": when(upload.initiated_ms),
         "StorageClass": upload.storage_class or "STANDARD",
-        "Owner": {"ID": owner_id(owner_of(bucket, upload))},
+        "Owner": shown_owner(ctx, owner_of(bucket, upload)),
         "Initiator": initiator(upload),
     }
     if upload.chosen:

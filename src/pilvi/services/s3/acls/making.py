@@ -17,12 +17,10 @@ from pilvi.services.s3.acls.ownership import UNSET, WORDS
 from pilvi.services.s3.acls.rules import is_public, reaches_others, stored
 from pilvi.services.s3.errors import InvalidBucketAclWithObjectOwnership, S3Error, invalid_argument
 from pilvi.services.s3.names import bucket_arn
+from pilvi.services.s3.owners import is_classic
 from pilvi.services.s3.records import Grant, PublicAccess
 
 Params = Mapping[str, Any]
-
-CLASSIC = "classic"
-"""The setting under which new buckets are as AWS made them until April 2023: with ACLs, and with nothing blocked."""
 
 
 class InvalidBucketAclWithBlockPublicAccessError(S3Error):
@@ -46,7 +44,7 @@ def openness(ctx: Context, req: Params) -> Openness:
         InvalidBucketAclWithBlockPublicAccessError: grants to the public, whom new buckets refuse.
         InvalidArgument, InvalidRequest, UnresolvableGrantByEmailAddress: ownership or list cannot be.
     """
-    classic = ctx.cloud.setting("s3_new_buckets") == CLASSIC
+    classic = is_classic(ctx)
     ownership = UNSET if classic else ""
     if "ObjectOwnership" in req:
         if req["ObjectOwnership"] not in WORDS:
