@@ -21,6 +21,7 @@ from pilvi.services.s3 import (
 )
 from pilvi.services.s3.accesslogs import configuration as accesslogs
 from pilvi.services.s3.accesslogs.records import RECORDS as LOG_RECORDS
+from pilvi.services.s3.accesslogs.watch import Watching
 from pilvi.services.s3.acls import operations as acls
 from pilvi.services.s3.acls import ownership
 from pilvi.services.s3.archive import restore
@@ -28,9 +29,9 @@ from pilvi.services.s3.cors import configuration as cors
 from pilvi.services.s3.cors.records import BucketSharing
 from pilvi.services.s3.cors.sharing import BucketsShare
 from pilvi.services.s3.encryption import configuration as encryption
-from pilvi.services.s3.inspectors import INSPECTORS
 from pilvi.services.s3.forms import post
-from pilvi.services.s3.lifecycle import configuration as lifecycle
+from pilvi.services.s3.inspectors import INSPECTORS
+from pilvi.services.s3.lifecycle import configuration as lifecycles
 from pilvi.services.s3.lifecycle.delivery import Aging
 from pilvi.services.s3.lifecycle.records import Lifecycle
 from pilvi.services.s3.locks import configuration as locks
@@ -39,6 +40,9 @@ from pilvi.services.s3.records import RECORDS
 from pilvi.services.s3.replication import configuration as replication
 from pilvi.services.s3.replication.delivery import Replicating
 from pilvi.services.s3.replication.records import Replication
+from pilvi.services.s3.website import configuration as website
+from pilvi.services.s3.website import serve
+from pilvi.services.s3.website.records import BucketWebsite
 
 SERVICE = service(
     "s3",
@@ -53,7 +57,7 @@ SERVICE = service(
         encryption,
         get,
         inspect,
-        lifecycle,
+        lifecycles,
         listing,
         locks,
         notifications,
@@ -69,10 +73,12 @@ SERVICE = service(
         version_locks,
         versioning,
         versions,
+        website,
     ],
-    [*RECORDS, *LOG_RECORDS, BucketSharing, Lifecycle, Replication],
+    [*RECORDS, *LOG_RECORDS, BucketSharing, BucketWebsite, Lifecycle, Replication],
     deliveries=[Aging(), Replicating()],
-    doors=[post],
+    doors=[post, serve],
     sharing=BucketsShare(),
+    watches=Watching(),
     inspectors=INSPECTORS,
 )

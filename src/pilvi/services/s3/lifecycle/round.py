@@ -33,7 +33,10 @@ from pilvi.services.s3.records import Bucket, OlderVersion, StoredObject, Upload
 TOPIC = "s3.lifecycle"
 PHASES = ("current", "older", "uploads")
 LOOKED_AT_MAX = 250
-"""Rows that one step reads."""
+"""Rows that one step reads: two milliseconds ..."""
+
+COMPARED_MAX = 5_000
+"""... and how often it compares a row with a rule, however many rules there are."""
 
 DONE_MAX = 100
 """Versions that one step changes: a few milliseconds of the writer's time ..."""
@@ -88,6 +91,11 @@ def look(ctx: Context, bucket: Bucket, config: Lifecycle, at: Round) -> tuple[li
     return works, None
 
 
+def rows_max(config: Lifecycle) -> int:
+    """Rows that a step reads under these rules."""
+    return min(LOOKED_AT_MAX, max(1, COMPARED_MAX // len(config.rules)))
+
+
 def _following(phase: str) -> str | None:
     place = PHASES.index(phase) + 1
     return PHASES[place] if place < len(PHASES) else None
@@ -104,7 +112,7 @@ def _current(ctx: Context, bucket: Bucket, config: Lifecycle, after: After, work
         due = due_current(config, row, ctx.now_ms, day, versioned=bool(bucket.versioning))
         if due and not (due is REMOVE and _kept_by_lock(ctx, bucket, row)):
             works.append(Work(due, row))
-        if seen == LOOKED_AT_MAX or len(works) == most:
+        if seen == rows_max(config) or len(works) == most:
             return row.key, 0
     return None
 
@@ -130,7 +138,7 @@ def _older(ctx: Context, bucket: Bucket, config: Lifecycle, after: After, works:
             due = due_marker(config, row.state, ctx.now_ms, day) if _is_alone(ctx, row) else None
         if due and not (due is REMOVE and locked(row.state, ctx.now_ms)):
             works.append(Work(due, row))
-        if seen == LOOKED_AT_MAX or len(works) == most:
+        if seen == rows_max(config) or len(works) == most:
             return row.key, row.rank
     return None
 
@@ -152,7 +160,7 @@ def _uploads(ctx: Context, bucket: Bucket, config: Lifecycle, after: After, work
         end = abortion(config.rules, row, day)
         if end is not None and end[0] <= ctx.now_ms:
             works.append(Work(REMOVE, row))
-        if seen == LOOKED_AT_MAX or len(works) == most:
+        if seen == rows_max(config) or len(works) == most:
             return row.key, row.id
     return None
 

@@ -49,7 +49,7 @@ def means(rule: Rule, found: StoredObject) -> bool:
 def expiry(rules: Iterable[Rule], found: StoredObject, day_ms: int) -> tuple[int, str] | None:
     """When the current version of a key expires, and by which rule: the earliest, of equals the first."""
     ends = (
-        (end, rule.id) for rule in rules if (end := _end_ms(rule, found, day_ms)) is not None and means(rule, found)
+        (end, rule.id) for rule in rules if means(rule, found) and (end := _end_ms(rule, found, day_ms)) is not None
     )
     return min(ends, key=lambda end: end[0], default=None)
 
