@@ -14,7 +14,7 @@ from pilvi.services.s3.checksums import NAMES
 from pilvi.services.s3.conditions import when
 from pilvi.services.s3.errors import InvalidURI, invalid_argument
 from pilvi.services.s3.marks import decode_mark, encode_mark
-from pilvi.services.s3.names import owner_id
+from pilvi.services.s3.owners import shown_owner
 from pilvi.services.s3.records import Bucket, ObjectLine, StoredObject
 from pilvi.services.s3.types import (
     CommonPrefix,
@@ -67,7 +67,7 @@ def list_objects_v2(ctx: Context, req: ListObjectsV2Request) -> ListObjectsV2Out
             result[member] = req[member]
     if page.truncated:
         result["NextContinuationToken"] = encode_mark(page.last)
-    entries = contents(page.entries, bucket if req.get("FetchOwner", False) else None)
+    entries = contents(ctx, page.entries, bucket if req.get("FetchOwner", False) else None)
     result["Contents"] = tell_restored(ctx, req, page.entries, entries)
     return encoded(req, result, _ENCODED)  # type: ignore[return-value]
 
@@ -85,7 +85,7 @@ def list_objects(ctx: Context, req: ListObjectsRequest) -> ListObjectsOutput:
         names = (*names, "Prefix")
     if page.truncated and req.get("Delimiter"):
         result["NextMarker"] = page.last
-    result["Contents"] = tell_restored(ctx, req, page.entries, contents(page.entries, bucket))
+    result["Contents"] = tell_restored(ctx, req, page.entries, contents(ctx, page.entries, bucket))
     return encoded(req, result, names)  # type: ignore[return-value]
 
 
@@ -110,7 +110,7 @@ def list_page(ctx: Context, bucket: Bucket, req: Params, last: str) -> tuple[Pag
     return page, result
 
 
-def contents(rows: Sequence[ObjectLine | StoredObject], owned_by: Bucket | None) -> Listed:
+def contents(ctx: Context, rows: Sequence[ObjectLine | StoredObject], owned_by: Bucket | None) -> Listed:
     """A thousand of these make up most of a listing's cost: columns, and nothing is made that can be shared."""
     columns: dict[str, list[Any]] = {
         "Key": [row.key for row in rows],
@@ -122,15 +122,15 @@ def contents(rows: Sequence[ObjectLine | StoredObject], owned_by: Bucket | None)
         "StorageClass": [row.storage_class or "STANDARD" for row in rows],
     }
     if owned_by is not None:
-        columns["Owner"] = _owners(rows, owned_by)
+        columns["Owner"] = _owners(ctx, rows, owned_by)
     return Columns(columns)
 
 
-def _owners(rows: Sequence[ObjectLine | StoredObject], bucket: Bucket) -> list[Owner]:
-    owner: Owner = {"ID": owner_id(bucket.account)}
+def _owners(ctx: Context, rows: Sequence[ObjectLine | StoredObject], bucket: Bucket) -> list[Owner]:
+    owner = shown_owner(ctx, bucket.account)
     if not bucket.ownership:
         return [owner] * len(rows)
-    return [{"ID": owner_id(row.owner)} if row.owner else owner for row in rows]
+    return [shown_owner(ctx, row.owner) if row.owner else owner for row in rows]
 
 
 def tell_restored(

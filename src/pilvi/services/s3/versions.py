@@ -22,8 +22,8 @@ from pilvi.services.s3.listing import (
     page_size,
     tell_restored,
 )
-from pilvi.services.s3.names import owner_id
 from pilvi.services.s3.objects import asked_version, find_version, rank_of, shown_version
+from pilvi.services.s3.owners import shown_owner
 from pilvi.services.s3.records import Bucket, OlderVersion, StoredObject
 from pilvi.services.s3.types import DeleteMarkerEntry, ListObjectVersionsOutput, ListObjectVersionsRequest
 from pilvi.services.s3.walk import Scan, after, walk
@@ -68,7 +68,7 @@ def list_object_versions(ctx: Context, req: ListObjectVersionsRequest) -> ListOb
         "MaxKeys": most,
         "IsTruncated": page.truncated,
         "Versions": _shown(ctx, req, bucket, page.entries),
-        "DeleteMarkers": [_marker(bucket, entry) for entry in page.entries if entry.state.marker],
+        "DeleteMarkers": [_marker(ctx, bucket, entry) for entry in page.entries if entry.state.marker],
     }
     if delimiter:
         result["Delimiter"] = delimiter
@@ -133,18 +133,18 @@ def _place(entry: Entry) -> tuple[str, int]:
 def _shown(ctx: Context, req: Params, bucket: Bucket, entries: list[Entry]) -> list[Any]:
     objects = [entry for entry in entries if not entry.state.marker]
     states = [entry.state for entry in objects]
-    shown = list(tell_restored(ctx, req, states, contents(states, bucket)))
+    shown = list(tell_restored(ctx, req, states, contents(ctx, states, bucket)))
     for entry, version in zip(objects, shown, strict=True):
         version["VersionId"] = shown_version(entry.state)
         version["IsLatest"] = entry.latest
     return shown
 
 
-def _marker(bucket: Bucket, entry: Entry) -> DeleteMarkerEntry:
+def _marker(ctx: Context, bucket: Bucket, entry: Entry) -> DeleteMarkerEntry:
     return {
         "Key": entry.key,
         "VersionId": shown_version(entry.state),
         "IsLatest": entry.latest,
         "LastModified": when(entry.state.modified_ms),
-        "Owner": {"ID": owner_id(bucket.account)},
+        "Owner": shown_owner(ctx, bucket.account),
     }
