@@ -116,7 +116,7 @@ def _keys(endpoint: str, user: User) -> dict[str, str]:
     """Two keys for encryption, where there is a KMS."""
     kms = _client("kms", endpoint, user)
     try:
-        return {name: kms.create_key()["KeyMetadata"]["KeyId"] for name in ("kms_keyid", "kms_keyid2")}
+        return {name: kms.create_key()["KeyMetadata"]["Arn"] for name in ("kms_keyid", "kms_keyid2")}
     except ClientError:
         return {}
 

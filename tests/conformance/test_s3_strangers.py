@@ -76,7 +76,7 @@ def test_other_answers_come_early_too(cloud: LiveCloud) -> None:
 def test_where_the_body_decides_it_is_short(cloud: LiveCloud, bucket: str, query: str) -> None:
     """What must be read before the question can be asked is at most 64 KiB long."""
     status, _, body = Raw(cloud.endpoint)("PUT", f"/{bucket}/key{query}", b"<a>" * 30_000)
-    assert (status, code_of(body)) == (400, "EntityTooLarge")
+    assert (status, code_of(body)) == (413, "RequestEntityTooLarge")
 
 
 def test_strangers_who_may_delete_in_batches(cloud: LiveCloud, s3: Any, bucket: str) -> None:
