@@ -44,7 +44,7 @@ class Things:
     region: str
     upload: str
     key_id: str
-    kms: "KmsThings"
+    kms: KmsThings
 
     @property
     def function(self) -> str:

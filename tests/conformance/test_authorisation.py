@@ -29,6 +29,7 @@ OTHER = "111122223333"
 OTHER_KEY, OTHER_SECRET = "AKIAOTHERACCOUNT0001", "other-secret-that-only-tests-know-0123456"
 DENIED = {
     "iam": ("AccessDenied", 403),
+    "kms": ("AccessDeniedException", 400),
     "lambda": ("AccessDeniedException", 403),
     "logs": ("AccessDeniedException", 400),
     "s3": ("AccessDenied", 403),
@@ -36,6 +37,7 @@ DENIED = {
 }
 UNSIGNED_DENIED = {
     "iam": ("MissingAuthenticationToken", 403),
+    "kms": ("MissingAuthenticationTokenException", 400),
     "lambda": ("MissingAuthenticationTokenException", 403),
     "logs": ("MissingAuthenticationTokenException", 400),
     "s3": ("AccessDenied", 403),
