@@ -302,6 +302,16 @@ def test_policies_name_accounts_by_their_canonical_ids(s3: Guarded) -> None:
     assert not s3.allows(callers.root("222222222222"), "GetObject", Key="a")
 
 
+def test_policies_know_whose_an_object_is(s3: Guarded) -> None:
+    """s3:ResourceAccount is the account that owns what is asked for."""
+    s3.s3("PutBucketAcl", Bucket="photos", GrantWrite=f"id={OTHER_ID}")
+    s3.as_(STRANGER, "PutObject", Bucket="photos", Key="theirs")
+    not_mine = {"StringNotEquals": {"s3:ResourceAccount": ACCOUNT}}
+    s3.policy(statement("Deny", "s3:GetObject", Condition=not_mine))
+    assert s3.allows(OWNER, "GetObject", Key="a")
+    assert not s3.allows(STRANGER, "GetObject", Key="theirs")
+
+
 @pytest.mark.parametrize(
     ("request_", "key", "value"),
     [

@@ -38,6 +38,8 @@ class Question:
             keys.update(_principal(self.caller))
             if self.owner:
                 keys["aws:resourceaccount"] = self.owner
+                if self.action.startswith("s3:"):
+                    keys["s3:resourceaccount"] = self.owner
             self._keys = keys
         return self._keys
 
