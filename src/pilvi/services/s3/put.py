@@ -17,6 +17,7 @@ from pilvi.services.s3.encryption.wishes import wished
 from pilvi.services.s3.errors import EntityTooLarge
 from pilvi.services.s3.lifecycle.dates import expiration
 from pilvi.services.s3.locks import uploads as locks
+from pilvi.services.s3.locks.rules import LOCKING
 from pilvi.services.s3.names import check_key
 from pilvi.services.s3.notify import notify
 from pilvi.services.s3.objects import replace
@@ -46,7 +47,7 @@ def write_checks(ctx: Context, bucket: Bucket, req: Params) -> list[Check]:
     for member, name in _SHOWN_TO_POLICIES.items():
         if member in req:
             conditions[name] = req[member]
-    locking = locks.locking(bucket, req)
+    locking = bucket.locks and not LOCKING.isdisjoint(req)
     if "Tagging" not in req and not bucket.ownership and not locking:
         return [object_check(ctx, bucket, key, "s3:PutObject", conditions)]
     also = []

@@ -47,7 +47,9 @@ def _shown(retention: Retention) -> DefaultRetention:
     return shown
 
 
-@operation("PutObjectLockConfiguration", check=on_bucket("s3:PutBucketObjectLockConfiguration"), open=True, bodiless=True)
+@operation(
+    "PutObjectLockConfiguration", check=on_bucket("s3:PutBucketObjectLockConfiguration"), open=True, bodiless=True
+)
 def put_object_lock_configuration(
     ctx: Context, req: PutObjectLockConfigurationRequest
 ) -> PutObjectLockConfigurationOutput:

@@ -7,7 +7,7 @@ import msgspec
 from pilvi.core.context import Context
 from pilvi.services.s3.access import Conditions, Params, object_check
 from pilvi.services.s3.errors import InvalidRequest
-from pilvi.services.s3.locks.rules import LOCKING, SHOWN, milliseconds, moment, remaining_days, uploaded_lock
+from pilvi.services.s3.locks.rules import SHOWN, milliseconds, moment, remaining_days, uploaded_lock
 from pilvi.services.s3.records import Bucket, StoredObject, Upload
 
 L = TypeVar("L", StoredObject, Upload)
@@ -57,11 +57,6 @@ def lock_actions(req: Params) -> list[str]:
     if "ObjectLockLegalHoldStatus" in req:
         actions.append("s3:PutObjectLegalHold")
     return actions
-
-
-def locking(bucket: Bucket, req: Params) -> bool:
-    """Whether an upload says how it is to be locked, where that can be."""
-    return bucket.locks and not LOCKING.isdisjoint(req)
 
 
 def shown(ctx: Context, bucket: Bucket, found: StoredObject) -> dict[str, Any]:
