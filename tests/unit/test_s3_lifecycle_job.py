@@ -13,7 +13,7 @@ import pytest
 from aging import BUCKET, DAY_MS, Crash, due, pass_days, rules, run, shown, step, waiting
 from pilvi.core.context import Context
 from pilvi.services.s3.lifecycle import round as rounds
-from pilvi.services.s3.records import OlderVersion, StoredObject
+from pilvi.services.s3.records import Bucket, OlderVersion, StoredObject
 from s3kit import Buckets
 
 NOON = 1_790_000_000_000 // DAY_MS * DAY_MS + DAY_MS // 2
@@ -287,6 +287,35 @@ def test_locks_end(versioned: Buckets) -> None:
     assert len(shown(versioned)) == 2
     pass_days(versioned, 1)
     assert len(shown(versioned)) == 1
+
+
+def replicate(s3: Buckets, *, on: bool) -> None:
+    """Switches the bucket's flag, as a replication configuration does."""
+
+    def attempt(tx: Any) -> None:
+        tx[Bucket].put(msgspec.structs.replace(tx[Bucket].get(BUCKET), replicates=on))
+
+    s3.store.write(attempt)
+
+
+@pytest.mark.parametrize("status", ["pending", "failed"])
+def test_what_is_not_yet_elsewhere_waits(versioned: Buckets, status: str) -> None:
+    """A version that is to be copied to another bucket neither goes nor moves before it was; completed ones do."""
+    versioned.put(BUCKET, "k", BIG)
+    versioned.put(BUCKET, "k", BIG)
+    locked(versioned, "k", replication=status)
+    versioned.put(BUCKET, "done", b"1")
+    versioned.put(BUCKET, "done", b"2")
+    locked(versioned, "done", replication="completed")
+    replicate(versioned, on=True)
+    rules(versioned, older(1), moves(("GLACIER", 0)))
+    pass_days(versioned, 3)
+    assert [key for key, _, _ in shown(versioned)] == ["done", "k", "k"]
+    assert storage(versioned) == "STANDARD"
+    replicate(versioned, on=False)
+    pass_days(versioned, 1)
+    assert [key for key, _, _ in shown(versioned)] == ["done", "k"]
+    assert storage(versioned) == "GLACIER"
 
 
 # -- moves ---------------------------------------------------------------------------------------------------------------

@@ -45,6 +45,9 @@ ABORTED_MAX = 4
 """... and uploads that it aborts: each may have ten thousand parts."""
 
 
+_NOT_ELSEWHERE = frozenset({"pending", "failed"})
+
+
 class Round(msgspec.Struct, frozen=True, omit_defaults=True):
     """How far one walk over a bucket has come.
 
@@ -107,26 +110,36 @@ After = tuple[str, int | str] | None
 
 def _current(ctx: Context, bucket: Bucket, config: Lifecycle, after: After, works: list[Work]) -> After:
     prefixes = spans(rule.prefix or "" for rule in config.rules if rule.enabled and speaks_of_current(rule))
-    day, most = day_ms(ctx), len(works) + DONE_MAX
+    day, last, most = day_ms(ctx), rows_max(config), len(works) + DONE_MAX
     for seen, row in enumerate(_rows(ctx.tx[StoredObject], bucket, prefixes, after, whole=False), start=1):
         due = due_current(config, row, ctx.now_ms, day, versioned=bool(bucket.versioning))
-        if due and not (due is REMOVE and _kept_by_lock(ctx, bucket, row)):
+        if due and not _waits(ctx, bucket, row, removed=due is REMOVE and _goes_for_good(bucket, row)):
             works.append(Work(due, row))
-        if seen == rows_max(config) or len(works) == most:
+        if seen == last or len(works) == most:
             return row.key, 0
     return None
 
 
-def _kept_by_lock(ctx: Context, bucket: Bucket, row: StoredObject) -> bool:
-    """With versioning, a locked version only steps back; unless it is the null version, which would be replaced."""
-    return bucket.versioning != "enabled" and not row.version and locked(row, ctx.now_ms)
+def _goes_for_good(bucket: Bucket, row: StoredObject) -> bool:
+    """With versioning a current version only steps back, but for the null version of a bucket that makes no others."""
+    return bucket.versioning != "enabled" and not row.version
+
+
+def _waits(ctx: Context, bucket: Bucket, found: StoredObject, *, removed: bool) -> bool:
+    """Whether something else comes first: a lock, or a copy elsewhere that is not made yet, or could not be.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-and-other-bucket-config.html
+    """
+    if bucket.replicates and found.replication in _NOT_ELSEWHERE:
+        return True
+    return removed and locked(found, ctx.now_ms)
 
 
 def _older(ctx: Context, bucket: Bucket, config: Lifecycle, after: After, works: list[Work]) -> After:
     if not bucket.versioning:
         return None
     prefixes = spans(rule.prefix or "" for rule in config.rules if rule.enabled and speaks_of_older(rule))
-    day, most = day_ms(ctx), len(works) + DONE_MAX
+    day, last, most = day_ms(ctx), rows_max(config), len(works) + DONE_MAX
     key, newer = "", 0
     for seen, row in enumerate(_rows(ctx.tx[OlderVersion], bucket, prefixes, after), start=1):
         if seen == 1 or row.key != key:
@@ -136,9 +149,9 @@ def _older(ctx: Context, bucket: Bucket, config: Lifecycle, after: After, works:
             newer += 1
         else:
             due = due_marker(config, row.state, ctx.now_ms, day) if _is_alone(ctx, row) else None
-        if due and not (due is REMOVE and locked(row.state, ctx.now_ms)):
+        if due and not _waits(ctx, bucket, row.state, removed=due is REMOVE):
             works.append(Work(due, row))
-        if seen == rows_max(config) or len(works) == most:
+        if seen == last or len(works) == most:
             return row.key, row.rank
     return None
 
@@ -155,12 +168,12 @@ def _is_alone(ctx: Context, marker: OlderVersion) -> bool:
 
 def _uploads(ctx: Context, bucket: Bucket, config: Lifecycle, after: After, works: list[Work]) -> After:
     prefixes = spans(rule.prefix or "" for rule in config.rules if rule.enabled and speaks_of_uploads(rule))
-    day, most = day_ms(ctx), len(works) + ABORTED_MAX
+    day, last, most = day_ms(ctx), rows_max(config), len(works) + ABORTED_MAX
     for seen, row in enumerate(_rows(ctx.tx[Upload], bucket, prefixes, after), start=1):
         end = abortion(config.rules, row, day)
         if end is not None and end[0] <= ctx.now_ms:
             works.append(Work(REMOVE, row))
-        if seen == rows_max(config) or len(works) == most:
+        if seen == last or len(works) == most:
             return row.key, row.id
     return None
 
