@@ -37,6 +37,7 @@ _SHOWN_TO_POLICIES = {
     "CopySource": "s3:x-amz-copy-source",
     "MetadataDirective": "s3:x-amz-metadata-directive",
 }
+_TELLING = frozenset(_SHOWN_TO_POLICIES)
 
 
 def write_checks(ctx: Context, bucket: Bucket, req: Params) -> list[Check]:
@@ -44,9 +45,8 @@ def write_checks(ctx: Context, bucket: Bucket, req: Params) -> list[Check]:
     key: str = req["Key"]
     check_key(key)
     conditions: Conditions = {}
-    for member, name in _SHOWN_TO_POLICIES.items():
-        if member in req:
-            conditions[name] = req[member]
+    if not _TELLING.isdisjoint(req):
+        conditions = {name: req[member] for member, name in _SHOWN_TO_POLICIES.items() if member in req}
     locking = bucket.locks and not LOCKING.isdisjoint(req)
     if "Tagging" not in req and not bucket.ownership and not locking:
         return [object_check(ctx, bucket, key, "s3:PutObject", conditions)]
