@@ -140,6 +140,7 @@ ON_OBJECT = {
     "GetObjectTagging": {},
     "GetObjectAttributes": {"ObjectAttributes": ["ETag"]},
 }
+ITS_BUSINESS = {"PutObject", "DeleteObject", "GetObjectTagging"}  # of a bucket's owner, whosever the object is
 LISTS = {"ListObjectsV2", "ListObjects", "ListObjectVersions", "ListMultipartUploads", "HeadBucket"}
 MAKES = {"PutObject", "CreateMultipartUpload"}
 
@@ -271,12 +272,12 @@ def test_a_policy_cannot_give_what_is_somebody_elses(s3: Guarded) -> None:
 
 
 def test_what_a_buckets_owner_may_do_to_others_objects(s3: Guarded) -> None:
-    """Delete and replace them; read them, and see and change their lists, only when granted."""
+    """Delete, replace and tag them; read them, and see and change their lists, only when granted."""
     s3.s3("PutBucketAcl", Bucket="photos", GrantWrite=f"id={OTHER_ID}")
     for key in ("one", "two"):
         s3.as_(STRANGER, "PutObject", Bucket="photos", Key=key)
     for operation, more in ON_OBJECT.items():
-        assert s3.allows(OWNER, operation, Key="one", **more) == (operation in {"PutObject", "DeleteObject"}), operation
+        assert s3.allows(OWNER, operation, Key="one", **more) == (operation in ITS_BUSINESS), operation
         s3.as_(STRANGER, "PutObject", Bucket="photos", Key="one")
     s3.as_(STRANGER, "PutObjectAcl", Bucket="photos", Key="two", ACL="bucket-owner-read")
     assert s3.allows(OWNER, "GetObject", Key="two")

@@ -31,13 +31,9 @@ OBJECT_ACTIONS = {
     "s3:PutObjectVersionAcl": "write_acl",
 }
 OF_OBJECT_OWNER = frozenset(
-    {
-        *OBJECT_ACTIONS, "s3:GetObjectAttributes", "s3:GetObjectVersionAttributes", "s3:GetObjectTagging",
-        "s3:GetObjectVersionTagging", "s3:PutObjectTagging", "s3:PutObjectVersionTagging", "s3:DeleteObjectTagging",
-        "s3:DeleteObjectVersionTagging", "s3:GetObjectTorrent",
-    }
-)  # fmt: skip
-"""What an object's owner decides. All else that is done to objects is for the bucket's owner to decide."""
+    {*OBJECT_ACTIONS, "s3:GetObjectAttributes", "s3:GetObjectVersionAttributes", "s3:GetObjectTorrent"}
+)
+"""What an object's owner decides. All else that is done to objects (tags too) is for the bucket's owner to decide."""
 
 _LOG_DELIVERY = frozenset({"logging.s3.amazonaws.com", "delivery.logs.amazonaws.com"})
 
