@@ -110,7 +110,7 @@ def list_page(ctx: Context, bucket: Bucket, req: Params, last: str) -> tuple[Pag
     return page, result
 
 
-def contents(ctx: Context, rows: Sequence[ObjectLine | StoredObject], owned_by: Bucket | None) -> Listed:
+def contents(ctx: Context, rows: Sequence[ObjectLine | StoredObject], owned_by: Bucket | None) -> Columns:
     """A thousand of these make up most of a listing's cost: columns, and nothing is made that can be shared."""
     columns: dict[str, list[Any]] = {
         "Key": [row.key for row in rows],

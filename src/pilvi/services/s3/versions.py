@@ -1,6 +1,6 @@
 """ListObjectVersions: two tables in one order. In a bucket without versions every object has one, called null."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from heapq import merge
 from typing import Any
 
@@ -130,14 +130,13 @@ def _place(entry: Entry) -> tuple[str, int]:
     return entry.key, entry.state.rank
 
 
-def _shown(ctx: Context, req: Params, bucket: Bucket, entries: list[Entry]) -> list[Any]:
+def _shown(ctx: Context, req: Params, bucket: Bucket, entries: list[Entry]) -> Sequence[dict[str, Any]]:
     objects = [entry for entry in entries if not entry.state.marker]
     states = [entry.state for entry in objects]
-    shown = list(tell_restored(ctx, req, states, contents(ctx, states, bucket)))
-    for entry, version in zip(objects, shown, strict=True):
-        version["VersionId"] = shown_version(entry.state)
-        version["IsLatest"] = entry.latest
-    return shown
+    listed = contents(ctx, states, bucket)
+    listed.columns["VersionId"] = [shown_version(state) for state in states]
+    listed.columns["IsLatest"] = [entry.latest for entry in objects]
+    return tell_restored(ctx, req, states, listed)
 
 
 def _marker(ctx: Context, bucket: Bucket, entry: Entry) -> DeleteMarkerEntry:
