@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
+import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import pytest
 
 from commands import Home
 from live import LiveCloud
+from pilvi.services.lambda_.records import Alias
 from pilvi.services.s3.records import OlderVersion, StoredObject
 from pilvi.state.checks.findings import Kind
 from pilvi.state.errors import FolderInUse
@@ -254,7 +258,7 @@ def test_a_running_cloud_can_be_checked_and_not_repaired(tmp_path: Path) -> None
         from pilvi.config import Config
         from pilvi.state.checks.check import check
 
-        gone = []
+        gone: list[str] = []
 
         def watch(*_: object) -> None:
             if not gone:
@@ -268,3 +272,38 @@ def test_a_running_cloud_can_be_checked_and_not_repaired(tmp_path: Path) -> None
         assert summary.running
         assert not told
         wait_until(lambda: len(list((cloud.data / "blobs").glob("*/*"))) == files, "the file goes after the check")
+
+
+def test_functions_are_checked_with_their_code(tmp_path: Path) -> None:
+    """Their code by its SHA-256, and that what names a version finds one."""
+    with LiveCloud(tmp_path) as cloud:
+        iam, functions = cloud.client("iam"), cloud.client("lambda")
+        trust = {
+            "Version": "2012-10-17",
+            "Statement": [
+                {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+            ],
+        }
+        role = iam.create_role(RoleName="runs", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as out:
+            out.writestr("app.py", "def handler(event, context): return 1")
+        functions.create_function(
+            FunctionName="one",
+            Runtime=f"python3.{sys.version_info.minor}",
+            Handler="app.handler",
+            Role=role,
+            Code={"ZipFile": archive.getvalue()},
+        )
+        functions.get_waiter("function_active_v2").wait(FunctionName="one")
+        functions.publish_version(FunctionName="one")
+        functions.create_alias(FunctionName="one", Name="live", FunctionVersion="1")
+        cloud.stop()
+        assert not checked(cloud.data)[1]
+        rewrite(cloud.data, Alias, "1", version="2")
+        sql(cloud.data, "UPDATE lambda_function SET doc = json_set(doc, '$.latest.code_sha256', 'AA==')")
+        told = {finding.where: finding.what for finding in checked(cloud.data)[1]}
+        assert told == {
+            "function 000000000000:us-east-1:one": "its code does not have its SHA-256",
+            "function 000000000000:us-east-1:one:live": "names version 2, which does not exist",
+        }

@@ -12,6 +12,7 @@ from pilvi.services.lambda_ import (
     updates,
 )
 from pilvi.services.lambda_.delivery import AsyncInvocations
+from pilvi.services.lambda_.inspectors import INSPECTORS
 from pilvi.services.lambda_.records import RECORDS
 
 SERVICE = service(
@@ -19,4 +20,5 @@ SERVICE = service(
     [account, eventconfig, functions, invoke, permissions, published, tags, updates],
     RECORDS,
     deliveries=[AsyncInvocations()],
+    inspectors=INSPECTORS,
 )

@@ -1,6 +1,7 @@
 """What holds for stored objects, for `pilvi check`: they agree with each other, and their bytes with their checksums."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import msgspec
 
@@ -116,9 +117,7 @@ class LayoutInspector(Inspector[Layout]):
 
 
 _OBJECTS = ObjectInspector()
-INSPECTORS: tuple[
-    Inspector[Layout] | Inspector[OlderVersion] | Inspector[StoredObject] | Inspector[UploadedPart], ...
-] = (
+INSPECTORS: tuple[Inspector[Any], ...] = (
     _OBJECTS,
     OlderInspector(),
     LayoutInspector(),
