@@ -20,6 +20,8 @@ from pilvi.core.errors import CloudError, NotBuilt
 from pilvi.wire import faults, forms, model
 from pilvi.wire.aws_s3_form import OPERATION as FORM_OPERATION
 from pilvi.wire.aws_s3_form import PROTOCOL as FORM_PROTOCOL
+from pilvi.wire.aws_s3_website import OPERATION as SITE_OPERATION
+from pilvi.wire.aws_s3_website import PROTOCOL as SITE_PROTOCOL
 from pilvi.wire.codec import Match
 from pilvi.wire.compression import plain_start
 from pilvi.wire.http import Request
@@ -27,15 +29,16 @@ from pilvi.wire.model import Metadata, UnknownService
 from pilvi.wire.resttree import Tree
 from pilvi.wire.scalars import Malformed
 
-__all__ = ["Match", "UnknownOperation", "route", "s3_resource", "virtual_bucket"]
+__all__ = ["Match", "UnknownOperation", "is_site", "route", "s3_resource", "virtual_bucket"]
 
 NAMES_MAX = 1_024  # names from requests whose meaning is remembered
 HOST_LENGTH_MAX = 255  # of a host name (RFC 1035)
 FORM_START_BYTES = 64 * 1024  # of a compressed form: Action and Version stand in here
-S3_NAMES = frozenset({"s3", "s3express"})
+DIRECTORY_BUCKETS = "s3express"  # the name that requests to them are signed with
 FORM = "application/x-www-form-urlencoded"
 CBOR_PATH = re.compile(r"/service/(?P<service>[^/]+)/operation/(?P<operation>[^/]+)/?")
 S3_HOST = re.compile(r"(?:(?P<bucket>[a-z0-9._-]+)\.)?s3(?:-[a-z]{2}-[a-z-]+-\d)?\..+")
+SITE_HOST = re.compile(r"(?P<bucket>[a-z0-9._-]+)\.s3-website(?:[.-][a-z]{2}(?:-[a-z]+)+-\d)?\..+")
 LOCAL_HOST = re.compile(r"(?P<bucket>[a-z0-9._-]+)\.localhost(?:\.localstack\.cloud)?")
 SERVICE_HOST = re.compile(
     r"(?:[0-9]{12}\.)?(?P<service>[a-z0-9-]+)\.(?:[a-z0-9-]+\.)?(?:localhost\.localstack\.cloud|amazonaws\.com)"
@@ -72,7 +75,11 @@ def route(request: Request, *, signing_name: str | None, built: Container[str] =
         NotBuilt: it is for a service that is not here, or that AWS does not have.
     """
     headers = request.headers
-    if signing_name in S3_NAMES and not request.path.startswith(S3_CONTROL_PATH):
+    if signing_name is None and _place_of(headers.get("host", ""))[1]:
+        return _route_s3(request)
+    if signing_name == DIRECTORY_BUCKETS:
+        raise NotBuilt("Directory buckets are not built.")
+    if signing_name == "s3" and not request.path.startswith(S3_CONTROL_PATH):
         return _route_s3(request)
     target = headers.get("x-amz-target")
     if target is not None:
@@ -88,7 +95,7 @@ def route(request: Request, *, signing_name: str | None, built: Container[str] =
         action = _form(request, query)
         if "Action" in action and _any_speaks_query(signing_name):
             return _route_action(action, query, signing_name, built)
-    if signing_name is None or signing_name in S3_NAMES:
+    if signing_name is None or signing_name == "s3":
         return _route_s3(request) if not request.path.startswith(S3_CONTROL_PATH) else _route_rest(request, "s3", built)
     return _route_rest(request, signing_name, built)
 
@@ -97,9 +104,11 @@ def route(request: Request, *, signing_name: str | None, built: Container[str] =
 
 
 def _route_s3(request: Request) -> Match:
-    bucket = virtual_bucket(request.headers.get("host", ""))
+    bucket, is_site = _place_of(request.headers.get("host", ""))
     path = request.path
     if bucket:
+        if is_site:
+            return Match("s3", SITE_OPERATION, SITE_PROTOCOL, {"Bucket": bucket})
         request.label = bucket
         path = f"/{bucket}{path}"
     query = _query(request)
@@ -160,15 +169,28 @@ def virtual_bucket(host: str) -> str:
 
     bucket.localhost, bucket.s3.anything, bucket.localhost.localstack.cloud; with or without a port, in any case.
     """
-    return _bucket_in(host) if len(host) <= HOST_LENGTH_MAX else ""
+    return _place_of(host)[0]
+
+
+def is_site(host: str) -> bool:
+    """Whether a host name is that of a website: bucket.s3-website.anything, bucket.s3-website-us-east-1.anything."""
+    return _place_of(host)[1]
+
+
+def _place_of(host: str) -> tuple[str, bool]:
+    return _read_host(host) if len(host) <= HOST_LENGTH_MAX else ("", False)
 
 
 @lru_cache(NAMES_MAX)
-def _bucket_in(host: str) -> str:
+def _read_host(host: str) -> tuple[str, bool]:
+    """The bucket in a host name, and whether it is there as a website."""
     name = (host.rpartition(":")[0] if ":" in host else host).lower()
+    site = SITE_HOST.fullmatch(name)
+    if site is not None:
+        return site["bucket"], True
     found = S3_HOST.fullmatch(name) or LOCAL_HOST.fullmatch(name)
     bucket = found["bucket"] if found else None
-    return "" if bucket in {None, "s3"} else str(bucket)
+    return ("" if bucket in {None, "s3"} else str(bucket)), False
 
 
 # --- JSON, CBOR and query ---------------------------------------------------------------------------------------------

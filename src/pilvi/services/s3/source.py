@@ -33,12 +33,12 @@ def named_source(req: Params) -> tuple[str, str, str]:
     """
     header: str = req["CopySource"]
     path, _, query = header.partition("?")
-    if path.startswith("arn:"):
-        raise NotBuilt("Copying from access points is not built.")
     try:
         bucket, _, key = unquote(path, errors="strict").removeprefix("/").partition("/")
     except UnicodeDecodeError:
         bucket = key = ""
+    if bucket.startswith("arn:"):
+        raise NotBuilt("Copying from access points is not built.")
     if not bucket or not key:
         raise invalid_argument(
             "Copy Source must mention the source bucket and key: sourcebucket/sourcekey", "x-amz-copy-source", header
