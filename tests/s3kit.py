@@ -93,7 +93,7 @@ class Buckets(Harness):
             answer = found.run(ctx, request)
             body = answer["Body"]
             if isinstance(body, Body):
-                body = b"".join(tx.blobs.read(run.blob, run.offset, run.length) for run in body.segments)
+                body = b"".join(tx.blobs.read(run.blob, run.offset, run.length, key=run.key) for run in body.segments)
         assert answer["ContentLength"] == len(body)
         return body, answer
 

@@ -136,6 +136,19 @@ def test_refusals_are_logged(s3: Any, logged: LiveCloud, bucket: str, target: st
     assert (found["authentication"], found["referer"]) == ("-", '"http://a/%22b%22"')
 
 
+def test_those_who_could_not_prove_who_they_are(s3: Any, logged: LiveCloud, bucket: str, target: str) -> None:
+    """A wrong secret, a key that is not there: refused before anybody looks at the bucket, and logged all the same."""
+    for key, secret, code in (
+        (logged.access_key, "wrong-secret-0123456789", "SignatureDoesNotMatch"),
+        ("PILVINOBODYSKEY00001", "any-secret-0123456789", "InvalidAccessKeyId"),
+    ):
+        stranger = logged.client("s3", aws_access_key_id=key, aws_secret_access_key=secret)
+        with refused(code, 403):
+            stranger.get_object(Bucket=bucket, Key="a")
+        found = delivered(s3, target, lambda entry, code=code: entry["error"] == code)
+        assert (found["operation"], found["key"], found["requester"]) == ("REST.GET.OBJECT", "a", "-")
+
+
 def test_batches_and_copies(s3: Any, bucket: str, target: str) -> None:
     """A batch of deletions has a line for each key; a copy has one in the log of its source too."""
     s3.put_object(Bucket=bucket, Key="a", Body=b"1")

@@ -18,6 +18,7 @@ from pilvi.core.context import Context
 from pilvi.core.effects import Invoke, Restage, StagePlan
 from pilvi.core.inspection import Inspector
 from pilvi.core.origins import Sharing
+from pilvi.core.watched import Watches
 
 if TYPE_CHECKING:
     from pilvi.state.store import OutboxEntry, Record, Tx
@@ -152,6 +153,7 @@ class Service(msgspec.Struct, frozen=True):
         doors: operations that AWS's model does not tell of (websites, HTML forms), by names of our own; the route knows
             them, and codecs of their own read and answer them.
         sharing: which pages of other origins may see what; None: all of them.
+        watches: who wants to know of requests that are refused early; None: nobody.
     """
 
     name: str
@@ -164,6 +166,7 @@ class Service(msgspec.Struct, frozen=True):
     inspectors: tuple[Inspector[Any], ...] = ()
     doors: Mapping[str, Operation] = {}
     sharing: Sharing | None = None
+    watches: Watches | None = None
 
 
 def service(
@@ -177,6 +180,7 @@ def service(
     inspectors: Iterable[Inspector[Any]] = (),
     doors: Iterable[ModuleType] = (),
     sharing: Sharing | None = None,
+    watches: Watches | None = None,
 ) -> Service:
     """Gathers the marked functions of `modules`, and of `doors`."""
     return Service(
@@ -190,6 +194,7 @@ def service(
         inspectors=tuple(inspectors),
         doors=_marked(name, doors),
         sharing=sharing,
+        watches=watches,
     )
 
 

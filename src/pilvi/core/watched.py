@@ -5,11 +5,14 @@ both to whoever the composition root named. A request that nobody watches costs 
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
 from pilvi.core.caller import Caller
+
+if TYPE_CHECKING:
+    from pilvi.state.store import Tx
 
 WATCHED: Final = "watched"
 
@@ -48,6 +51,15 @@ class Answered(msgspec.Struct, frozen=True):
     length: int | None
     us: int
     own_us: int
+
+
+class Watches(Protocol):
+    """A service that wants to know of requests."""
+
+    def refused(self, tx: "Tx", names: Mapping[str, str]) -> Mapping[Any, Any]:
+        """Who wants to know of a request for what these names (labels of its path) name, though none of its operations
+        has seen it; empty: nobody.
+        """
 
 
 Watcher = Callable[[Answered, Mapping[Any, Any]], None]

@@ -250,11 +250,20 @@ class Exchange:
         self.match = match
         self.codec = protocol.codec(match.service, match.protocol)
         service = services[match.service]
-        operation = service.operations.get(match.operation) or service.doors.get(match.operation)
+        operation = service.operations.get(match.operation)
         if operation is None:
-            raise NotBuilt(f"{match.service}:{match.operation} is not built.")
+            operation = self.door(service, match)
         self.service = service
         self.operation = operation
+
+    def door(self, service: Service, match: routing.Match) -> Operation:
+        """An operation that AWS's model does not tell of."""
+        found = service.doors.get(match.operation)
+        if found is None:
+            raise NotBuilt(f"{match.service}:{match.operation} is not built.")
+        if not self.codec.signed:
+            self.claims = None
+        return found
 
     def authenticate(self, tx: Tx, *, staged: bool) -> None:
         claims, request, match = self.claims, self.request, self.match
@@ -501,8 +510,19 @@ class Exchange:
         response = self._error_response(error)
         if "origin" in self.request.headers:
             self.share(response, None)
+        if not self.memo and self.match is not None:
+            self.find_watchers(self.match)
         self.observe(response, error.code)
         return response
+
+    def find_watchers(self, match: routing.Match) -> None:
+        """Of a request that was refused before anybody looked at what it is for."""
+        service = self.gateway.services.get(match.service)
+        if service is not None and service.watches is not None:
+            with self.gateway.store.read() as tx:
+                watched = service.watches.refused(tx, match.params)
+            if watched:
+                self.memo = {WATCHED: watched}
 
     def share(self, response: Response, tx: Tx | None) -> None:
         """A page of another origin asked."""
@@ -539,8 +559,8 @@ class Exchange:
         return Answered(
             self.begun_ms,
             self.request_id,
-            self.operation.name,
-            self.shape,
+            self.match.operation if self.match else "",
+            self.shape or (self.match.params if self.match else {}),
             self.caller,
             request.method,
             request.path,
