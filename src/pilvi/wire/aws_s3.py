@@ -179,7 +179,7 @@ def _begun(serialise: Serialiser) -> Serialiser:
     """What begins is 202 Accepted; asked again it is 200. The model tells of neither."""
 
     def serialise_begun(result: dict[str, Any], request_id: str) -> Response:
-        response = serialise(result, request_id)
+        response = serialise({name: value for name, value in result.items() if name != "Begins"}, request_id)
         if "Begins" in result:
             response.status = 202
         return response
