@@ -152,6 +152,7 @@ class Things:
             "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
             "Policy": json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
             "PublicAccessBlockConfiguration": {"BlockPublicAcls": False},
+            "WebsiteConfiguration": {"IndexDocument": {"Suffix": "index.html"}},
             "Tagging": {"TagSet": [{"Key": "k", "Value": "v"}]},
             "VersioningConfiguration": {"Status": "Enabled"},
         }

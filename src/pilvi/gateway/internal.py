@@ -16,7 +16,7 @@ from pilvi.gateway import cors
 from pilvi.identity.authenticate import AuthenticationFailed
 from pilvi.wire import claims
 from pilvi.wire.http import Request, Response
-from pilvi.wire.route import virtual_bucket
+from pilvi.wire.route import is_site, virtual_bucket
 
 if TYPE_CHECKING:
     from pilvi.gateway.pipeline import Gateway
@@ -33,7 +33,9 @@ def answer(gateway: "Gateway", request: Request) -> Response | None:
 
 
 def _is_of_object(request: Request) -> bool:
-    """A bucket in the host, and signed: then the path is a key, whatever it begins with."""
+    """A website; or a bucket in the host, and signed: then the path is a key, whatever it begins with."""
+    if is_site(request.header("host")):
+        return True
     signed = claims.read(request)
     return signed is not None and signed.problem is None and virtual_bucket(request.header("host")) != ""
 

@@ -48,9 +48,11 @@ class Codec:
 
     Attributes:
         unfolds: a request's streaming body begins with what others have in their headers.
+        signed: signatures count; else all requests are the public's.
     """
 
     unfolds: ClassVar[bool] = False
+    signed: ClassVar[bool] = True
     request_id_header: ClassVar[str] = "x-amzn-requestid"
 
     def __init__(self, service: ServiceModel, protocol: str) -> None:

@@ -3,7 +3,7 @@
 import re
 from functools import cache
 
-from pilvi.wire import aws_s3_form, model
+from pilvi.wire import aws_s3_form, aws_s3_website, model
 from pilvi.wire.aws_cbor import CborCodec
 from pilvi.wire.aws_json import JsonCodec
 from pilvi.wire.aws_query import Ec2Codec, QueryCodec
@@ -25,6 +25,7 @@ CODECS: dict[str, type[Codec]] = {
 # Doors to S3 that its model does not tell of.
 DOORS: dict[str, type[S3Codec]] = {
     aws_s3_form.PROTOCOL: aws_s3_form.FormCodec,
+    aws_s3_website.PROTOCOL: aws_s3_website.WebsiteCodec,
 }
 
 SCOPE = re.compile(r"[/%][^/%]*?(?:/|%2F)(?P<service>[a-z0-9-]+)(?:/|%2F)aws4_request", re.IGNORECASE)

@@ -41,6 +41,7 @@ from pilvi.services.s3.types import (
     ListBucketsRequest,
 )
 from pilvi.services.s3.uploads import forget_upload
+from pilvi.services.s3.website.records import BucketWebsite
 
 BUCKETS_MAX = 10_000
 """AWS's default quota of general purpose buckets in an account, and the longest page of ListBuckets."""
@@ -55,6 +56,8 @@ def _create_check(ctx: Context, req: CreateBucketRequest) -> list[Check]:
     if constraint:
         conditions["s3:LocationConstraint"] = constraint
     conditions |= list_conditions(req)
+    if "ObjectOwnership" in req:
+        conditions["s3:x-amz-object-ownership"] = req["ObjectOwnership"]
     checks = [Check("s3:CreateBucket", bucket_arn(req["Bucket"]), context=conditions), *openness_checks(req)]
     if req.get("ObjectLockEnabledForBucket", False):
         also = ("s3:PutBucketObjectLockConfiguration", "s3:PutBucketVersioning")
@@ -134,6 +137,8 @@ def delete_bucket(ctx: Context, req: DeleteBucketRequest) -> None:
     ctx.tx[Replication].delete(bucket.id)
     if bucket.shares:
         ctx.tx[BucketSharing].delete(bucket.id)
+    if bucket.website:
+        ctx.tx[BucketWebsite].delete(bucket.id)
     if bucket.ages:
         ctx.tx[Lifecycle].delete(bucket.id)
     ctx.tx[Bucket].delete(bucket.name)

@@ -25,6 +25,11 @@ from pilvi.services.s3.types import GetObjectOutput, GetObjectRequest, HeadObjec
 @operation("GetObject", reads=True, check=on_object("s3:GetObject"), open=True)
 def get_object(ctx: Context, req: GetObjectRequest) -> GetObjectOutput:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html"""
+    return read_object(ctx, req)
+
+
+def read_object(ctx: Context, req: Params) -> GetObjectOutput:
+    """The object that a request names, or the part of it, and what is shown with it."""
     found, span, result = _describe(ctx, req)
     start, end = span
     if found.storage_class:

@@ -372,6 +372,10 @@ if TYPE_CHECKING:
         Bucket: str
         ExpectedBucketOwner: NotRequired[str]
 
+    class DeleteBucketWebsiteRequest(TypedDict):
+        Bucket: str
+        ExpectedBucketOwner: NotRequired[str]
+
     class DeleteMarkerEntry(TypedDict):
         Owner: NotRequired[Owner]
         Key: NotRequired[str]
@@ -1292,6 +1296,13 @@ if TYPE_CHECKING:
         VersioningConfiguration: VersioningConfiguration
         ExpectedBucketOwner: NotRequired[str]
 
+    class PutBucketWebsiteRequest(TypedDict):
+        Bucket: str
+        ContentMD5: NotRequired[str]
+        ChecksumAlgorithm: NotRequired[str]
+        WebsiteConfiguration: WebsiteConfiguration
+        ExpectedBucketOwner: NotRequired[str]
+
     class PutObjectAclOutput(TypedDict):
         RequestCharged: NotRequired[str]
 
@@ -1673,6 +1684,12 @@ if TYPE_CHECKING:
     class VersioningConfiguration(TypedDict):
         MFADelete: NotRequired[str]
         Status: NotRequired[str]
+
+    class WebsiteConfiguration(TypedDict):
+        ErrorDocument: NotRequired[ErrorDocument]
+        IndexDocument: NotRequired[IndexDocument]
+        RedirectAllRequestsTo: NotRequired[RedirectAllRequestsTo]
+        RoutingRules: NotRequired[list[RoutingRule]]
 
 else:
 

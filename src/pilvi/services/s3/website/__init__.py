@@ -1,0 +1,1 @@
+"""Websites: a bucket's objects as pages, for everybody who may read them."""
