@@ -114,6 +114,21 @@ def test_canonical_ids_tell_their_account() -> None:
     assert account_of("") == account_of("x" * 64) == account_of(canonical_id(ACCOUNT).upper()) == ""
 
 
+def test_grants_are_to_accounts_in_which_somebody_is(s3: Guarded) -> None:
+    """A key of its root, a user or a role makes an account one that can be granted something."""
+    grant = {"Bucket": "photos", "GrantRead": f"id={canonical_id('333333333333')}"}
+    with pytest.raises(errors.InvalidArgument):
+        s3.s3("PutBucketAcl", **grant)
+    trust = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    third = callers.root("333333333333")
+    s3.run_as(third, "iam", "CreateRole", RoleName="r", AssumeRolePolicyDocument=document)
+    s3.s3("PutBucketAcl", **grant)
+    s3.run_as(third, "iam", "DeleteRole", RoleName="r")
+    with pytest.raises(errors.InvalidArgument):
+        s3.s3("PutBucketAcl", **grant)
+
+
 # -- what a permission allows ------------------------------------------------------------------------------------------
 
 ON_BUCKET = {
@@ -648,6 +663,11 @@ def test_making_a_bucket_with_lists_must_be_allowed(s3: Guarded) -> None:
     assert s3.allows(maker, "CreateBucket", Bucket="plain")
     assert not s3.allows(maker, "CreateBucket", Bucket="other", ObjectOwnership="ObjectWriter")
     assert not s3.allows(maker, "CreateBucket", Bucket="other", ACL="private")
+    writer_only = {"StringEquals": {"s3:x-amz-object-ownership": "ObjectWriter"}}
+    everything = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    limited = s3.user("limited", everything, {**everything, "Effect": "Deny", "Condition": writer_only})
+    assert not s3.allows(limited, "CreateBucket", Bucket="other", ObjectOwnership="ObjectWriter")
+    assert s3.allows(limited, "CreateBucket", Bucket="other", ObjectOwnership="BucketOwnerPreferred")
 
 
 # -- keeping the public out --------------------------------------------------------------------------------------------
