@@ -209,6 +209,20 @@ def test_copies_of_versions(kept: Buckets) -> None:
         kept.s3("CopyObject", Bucket=B, Key="c", CopySource=f"{B}/a?versionId={UNKNOWN}")
 
 
+def test_a_copy_has_nothing_of_its_source_s_place(kept: Buckets) -> None:
+    """Where no versions are kept, the copy of a version is the null version like any other object."""
+    version = put(kept, "a", b"1")
+    kept.s3("CreateBucket", Bucket="plain")
+    answer = kept.s3("CopyObject", Bucket="plain", Key="a", CopySource=f"{B}/a?versionId={version}")
+    assert "VersionId" not in answer
+    assert kept.get("plain", "a", VersionId="null")[0] == b"1"
+    with pytest.raises(errors.NoSuchVersion):
+        kept.get("plain", "a", VersionId=version)
+    kept.s3("PutBucketVersioning", Bucket="plain", VersioningConfiguration={"Status": "Enabled"})
+    kept.put("plain", "a", b"2")
+    assert [entry["VersionId"] for entry in kept.s3("ListObjectVersions", Bucket="plain")["Versions"]][1:] == ["null"]
+
+
 def test_parts_of_versions(kept: Buckets) -> None:
     """UploadPartCopy reads the version that is named, and says so."""
     first = put(kept, "a", b"old")

@@ -94,6 +94,8 @@ def copy_object(ctx: Context, req: CopyObjectRequest) -> CopyObjectOutput | Rest
         tags=given.tags,
         storage_class=given.storage_class,
         restored_until_ms=0,
+        version="",
+        rank=0,
         lock="",
         locked_until_ms=0,
         held=False,
