@@ -7,6 +7,7 @@ import re
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,12 @@ def entries(s3: Any, target: str) -> list[dict[str, str]]:
 
 def delivered(s3: Any, target: str, wanted: Callable[[dict[str, str]], bool]) -> dict[str, str]:
     """The line that is wanted, once it is delivered."""
-    return wait_until(lambda: next(filter(wanted, entries(s3, target)), None), "the line is delivered")
+    found = wait_until(lambda: [entry for entry in entries(s3, target) if wanted(entry)], "the line is delivered")
+    return found[0]
+
+
+def with_error(code: str) -> Callable[[dict[str, str]], bool]:
+    return lambda entry: entry["error"] == code
 
 
 def test_a_request_becomes_a_line(s3: Any, logged: LiveCloud, bucket: str, target: str) -> None:
@@ -145,7 +151,7 @@ def test_those_who_could_not_prove_who_they_are(s3: Any, logged: LiveCloud, buck
         stranger = logged.client("s3", aws_access_key_id=key, aws_secret_access_key=secret)
         with refused(code, 403):
             stranger.get_object(Bucket=bucket, Key="a")
-        found = delivered(s3, target, lambda entry, code=code: entry["error"] == code)
+        found = delivered(s3, target, with_error(code))
         assert (found["operation"], found["key"], found["requester"]) == ("REST.GET.OBJECT", "a", "-")
 
 
@@ -172,6 +178,11 @@ def test_presigned_urls_stay_secret(s3: Any, bucket: str, target: str) -> None:
     assert re.search(r"[?&](X-Amz-)?Signature=HIDDEN(&| )", found["uri"])
 
 
+def contents(listing: Callable[[], Any]) -> list[Any]:
+    found: list[Any] = listing().get("Contents", [])
+    return found
+
+
 def test_names_by_partition(s3: Any, logged: LiveCloud, bucket: str, target: str) -> None:
     """Names that tell account, region, bucket and day."""
     for source, clock in (("EventTime", "00-00-00"), ("DeliveryTime", r"\d\d-\d\d-\d\d")):
@@ -183,9 +194,8 @@ def test_names_by_partition(s3: Any, logged: LiveCloud, bucket: str, target: str
         }
         s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={"LoggingEnabled": wanted})
         assert s3.get_bucket_logging(Bucket=bucket)["LoggingEnabled"] == wanted
-        listed = wait_until(
-            lambda prefix=prefix: s3.list_objects_v2(Bucket=target, Prefix=prefix).get("Contents"), "a log is delivered"
-        )
+        listing = partial(s3.list_objects_v2, Bucket=target, Prefix=prefix)
+        listed = wait_until(partial(contents, listing), "a log is delivered")
         place = (
             rf"{prefix}{logged.account}/us-east-1/{bucket}/\d{{4}}/\d\d/\d\d/\d{{4}}-\d\d-\d\d-{clock}-[0-9A-F]{{16}}"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 
@@ -270,6 +271,37 @@ def test_encryption_at_the_destination(s3: Any, unique: Unique, source: str, rol
     assert s3.get_object(Bucket=copy, Key="parts", PartNumber=2)["Body"].read() == b"q"
     completed(s3, source, "own", **secret)
     assert s3.get_object(Bucket=copy, Key="own", **secret)["Body"].read() == b"own"
+
+
+def test_keys_of_kms(cloud: LiveCloud, s3: Any, far: Any, source: str, copy: str, role: str) -> None:
+    """Only where the rule says so, under the rule's key, and only if the role may use both keys; bytes stay sealed."""
+    ours = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
+    theirs = cloud.client("kms", region_name=FAR).create_key()["KeyMetadata"]["Arn"]
+    kms = {
+        "ServerSideEncryption": "aws:kms",
+        "SSEKMSKeyId": ours,
+        "SSEKMSEncryptionContext": b64encode(b'{"a":"b"}').decode(),
+    }
+    replicate(s3, source, role, rule(copy))
+    s3.put_object(Bucket=source, Key="left", Body=b"0", **kms)
+    assert status(s3, source, "left") == ""
+    enabled = {"SourceSelectionCriteria": {"SseKmsEncryptedObjects": {"Status": "Enabled"}}}
+    replicate(
+        s3, source, role, rule(copy, Destination={"EncryptionConfiguration": {"ReplicaKmsKeyID": theirs}}, **enabled)
+    )
+    for key, body in (("a", b"1"), ("large", b"2" * 1_000_000)):
+        s3.put_object(Bucket=source, Key=key, Body=body, **kms)
+    failures = cloud.output().count("is due again")
+    wait_until(lambda: cloud.output().count("is due again") > failures, "the role may not use the keys")
+    assert history(far, copy) == []
+    allow(cloud, role, [*ALL, "kms:Decrypt", "kms:Encrypt"])
+    for key, body in (("a", b"1"), ("large", b"2" * 1_000_000)):
+        completed(s3, source, key)
+        found = far.get_object(Bucket=copy, Key=key)
+        assert found["SSEKMSKeyId"] == theirs
+        assert found["Body"].read() == body
+    cloud.client("kms").disable_key(KeyId=ours)
+    assert far.get_object(Bucket=copy, Key="a")["Body"].read() == b"1"
 
 
 def test_configuration(s3: Any, far: Any, source: str, copy: str, role: str) -> None:

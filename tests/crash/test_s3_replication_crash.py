@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,16 +64,20 @@ def write_until_killed(cloud: LiveCloud, acknowledged: dict[str, str], turn: int
             return
 
 
+def at_least(acknowledged: dict[str, str], count: int) -> bool:
+    return len(acknowledged) >= count
+
+
 def test_killed_between_write_and_replication(tmp_path: Path) -> None:
     """Whatever was acknowledged is replicated in the end, with its id and its bytes, and nothing else is."""
     acknowledged: dict[str, str] = {}
     with LiveCloud(tmp_path) as cloud:
         begin(cloud)
         for turn in range(KILLS):
-            before = len(acknowledged)
+            enough = len(acknowledged) + 20
             writer = threading.Thread(target=write_until_killed, args=(cloud, acknowledged, turn))
             writer.start()
-            wait_until(lambda before=before: len(acknowledged) >= before + 20, "some writes are acknowledged")
+            wait_until(partial(at_least, acknowledged, enough), "some writes are acknowledged")
             cloud.kill()
             writer.join()
             cloud.start()

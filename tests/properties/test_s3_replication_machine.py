@@ -53,26 +53,26 @@ class Replication(RuleBasedStateMachine):
     def delete(self, key: str) -> None:
         self.s3.s3("DeleteObject", Bucket=SOURCE, Key=key)
 
-    @precondition(lambda self: self.there())
+    @precondition(lambda self: bool(self.there()))
     @rule(data=st.data(), value=st.sampled_from(["x", "y"]))
     def retag(self, data: st.DataObject, value: str) -> None:
         key, version, *_ = data.draw(st.sampled_from(self.there()))
         tags = {"TagSet": [{"Key": "k", "Value": value}]}
         self.s3.s3("PutObjectTagging", Bucket=SOURCE, Key=key, VersionId=version, Tagging=tags)
 
-    @precondition(lambda self: versions(self.s3, SOURCE))
+    @precondition(lambda self: bool(versions(self.s3, SOURCE)))
     @rule(data=st.data())
     def delete_for_good(self, data: st.DataObject) -> None:
         key, version, *_ = data.draw(st.sampled_from(versions(self.s3, SOURCE)))
         self.s3.s3("DeleteObject", Bucket=SOURCE, Key=key, VersionId=version)
         self.gone.add(version)
 
-    @precondition(lambda self: due(self.s3))
+    @precondition(lambda self: bool(due(self.s3)))
     @rule(data=st.data(), dies=st.booleans())
     def deliver_one(self, data: st.DataObject, *, dies: bool) -> None:
         deliver(self.s3, data.draw(st.sampled_from(due(self.s3))), dies=dies)
 
-    @precondition(lambda self: self.there())
+    @precondition(lambda self: bool(self.there()))
     @rule(data=st.data())
     def copy_onto(self, data: st.DataObject) -> None:
         key, version, *_ = data.draw(st.sampled_from(self.there()))

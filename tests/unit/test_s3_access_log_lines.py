@@ -136,8 +136,7 @@ def test_batches_are_bounded() -> None:
         gatherer.add(msgspec.structs.replace(SEEN, request_id=str(count)), {TARGET: BUCKET})
         count += 1
     batches = gatherer.take()
-    assert gatherer.empty
-    assert not gatherer.full
+    assert (gatherer.empty, gatherer.full) == (True, False)
     sizes = [sum(len(line) + 1 for _, line in batch.lines) for batch in batches]
     assert max(sizes) <= BATCH_BYTES_MAX
     assert sum(sizes) >= HELD_BYTES_MAX

@@ -41,7 +41,7 @@ def refused(s3: Buckets, *rules: dict[str, Any], role: str = replicating.ROLE) -
 
 
 OLD = {"ID": "old", "Status": "Enabled", "Prefix": "a", "Destination": {"Bucket": f"arn:aws:s3:::{COPY}"}}
-TAGGED = {"Filter": {"Tag": {"Key": "k", "Value": "v"}}}
+TAGGED: dict[str, Any] = {"Filter": {"Tag": {"Key": "k", "Value": "v"}}}
 TIMED = {"ReplicationTime": {"Status": "Enabled", "Time": {"Minutes": 15}}}
 
 
