@@ -243,17 +243,41 @@ def receiver_for(request: Request, signed: Signed | None, stage: Stage, plan: St
             raise too_large(length, plan.bytes_max)
         expected = payload if signed is not None and len(payload) == 64 else ""
         return Receiver(stage, plan, length=length, expected_sha256=expected)
+    decoder, length, announced = _decoder(headers, payload, signed)
+    if length > plan.bytes_max:
+        raise too_large(length, plan.bytes_max)
+    named = {name.removeprefix(_CHECKSUM_TRAILER) for name in announced if name.startswith(_CHECKSUM_TRAILER)}
+    return Receiver(stage, plan, decoder=decoder, length=length, extra_digests=frozenset(named) & digests.KNOWN)
+
+
+def _decoder(
+    headers: dict[str, str], payload: str, signed: Signed | None
+) -> tuple[AwsChunkedDecoder, int, frozenset[str]]:
+    """What reads a body in the aws-chunked coding, how long its content is, and the trailers that were announced."""
     length = _declared_length(headers, "x-amz-decoded-content-length")
     if length < 0:
         raise MissingContentLength("You must provide the Content-Length HTTP header.")
-    if length > plan.bytes_max:
-        raise too_large(length, plan.bytes_max)
     if (signed is None or not signed.key) and payload != aws_chunked.UNSIGNED_TRAILER:
         raise as_error(AuthProblem.MISSING, "s3")
     announced = frozenset(filter(None, (name.strip().lower() for name in headers.get("x-amz-trailer", "").split(","))))
-    named = {name.removeprefix(_CHECKSUM_TRAILER) for name in announced if name.startswith(_CHECKSUM_TRAILER)}
-    decoder = AwsChunkedDecoder(payload, length, signed, announced)
-    return Receiver(stage, plan, decoder=decoder, length=length, extra_digests=frozenset(named) & digests.KNOWN)
+    return AwsChunkedDecoder(payload, length, signed, announced), length, announced
+
+
+def unchunk(request: Request, signed: Signed | None) -> None:
+    """Takes the aws-chunked coding from a body that came whole; its checksum goes where it stands without the coding.
+
+    Raises:
+        CloudError: the coding is broken, or a chunk is not signed by whom it should be.
+    """
+    payload = request.headers.get("x-amz-content-sha256", "")
+    if payload not in STREAMING:
+        return
+    decoder, _, _ = _decoder(request.headers, payload, signed)
+    request.body = b"".join(decoder.feed(request.body))
+    decoder.finish()
+    request.headers.update(
+        {name: value for name, value in decoder.trailers.items() if name.startswith(_CHECKSUM_TRAILER)}
+    )
 
 
 def too_large(size: int, limit: int) -> EntityTooLarge:

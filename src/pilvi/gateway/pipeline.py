@@ -31,7 +31,7 @@ from pilvi.core.operation import Operation, Service, Stages
 from pilvi.core.watched import WATCHED, Answered, Watcher, nobody
 from pilvi.gateway import cors, integrity
 from pilvi.gateway.answer import Answer, Plan, streamed
-from pilvi.gateway.bodies import Receiver, receiver_for, storage_error
+from pilvi.gateway.bodies import Receiver, receiver_for, storage_error, unchunk
 from pilvi.gateway.cloud import LocalCloud, authorise
 from pilvi.gateway.forms import FormReceiver
 from pilvi.gateway.observe import Observer
@@ -316,6 +316,7 @@ class Exchange:
     def parse(self) -> None:
         assert self.match is not None
         if self.request.body and self.match.service == "s3":
+            unchunk(self.request, self.signed)
             integrity.check(self.request, self.codec.operation(self.match.operation).http_checksum)
         self.shape = self.codec.parse(self.match, self.request)
         self.codec.validate(self.operation.name, self.shape)
