@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import shutil
 import sys
 import zipfile
@@ -12,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from commands import Home
+from commands import PILVI, Home, Terminal, environment
 from live import LiveCloud
 from pilvi.services.lambda_.records import Alias
 from pilvi.services.s3.records import OlderVersion, StoredObject
 from pilvi.state.checks.findings import Kind
-from pilvi.state.errors import FolderInUse
+from pilvi.state.errors import FolderInUse, UnusableData
 from trust import BUCKET, checked, digest_of, file_of, fill, flip, rewrite, sql
 from waiting import wait_until
 
@@ -307,3 +308,38 @@ def test_functions_are_checked_with_their_code(tmp_path: Path) -> None:
             "function 000000000000:us-east-1:one": "its code does not have its SHA-256",
             "function 000000000000:us-east-1:one:live": "names version 2, which does not exist",
         }
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_whatever_is_wrong_with_the_database_is_told(folder: Path, seed: int) -> None:
+    """A page of garbage anywhere: damage is found, by looking and by a repair, or the folder is refused; never a crash."""
+    size = (folder / "data.db").stat().st_size
+    chance = random.Random(seed)
+    with (folder / "data.db").open("r+b") as file:
+        file.seek(chance.randrange(size // 4_096) * 4_096 if seed else 4_096)
+        file.write(chance.randbytes(4_096))
+    for mend in (False, True):
+        try:
+            summary, told = checked(folder, mend=mend)
+        except UnusableData:
+            continue
+        assert summary.damage or summary.repaired, told
+
+
+def test_another_master_key_is_told(folder: Path, home: Home) -> None:
+    """What is sealed does not open under it. Without any, what is sealed is checked as far as it can be."""
+    (folder / "master.key").write_bytes(b"another key of thirty-two bytes!")
+    told = checked(folder)[1]
+    assert {finding.kind for finding in told} == {Kind.CONTRADICTION}
+    assert all("sealed-" in finding.where and "master key" in finding.what for finding in told)
+    (folder / "master.key").unlink()
+    assert not checked(folder)[1]
+
+
+def test_on_a_terminal_progress_is_shown(folder: Path, tmp_path: Path) -> None:
+    """Bars while it works, and the findings between them stay readable."""
+    sql(folder, "UPDATE blobs SET refs = 7 WHERE id = ?", _blob(folder, "large"))
+    with Terminal([*PILVI, "check", "--data", str(folder)], environment(tmp_path), tmp_path) as terminal:
+        assert terminal.end() == 8
+        assert "is counted 7 times and held" in terminal.plain
+        assert "damage was found" in terminal.plain

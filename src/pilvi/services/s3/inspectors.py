@@ -185,6 +185,9 @@ def _contents(ctx: Context, state: StoredObject) -> Iterator[str]:
         key = _key(ctx, state)
     except KeyNotToBeHad:
         return
+    except sealing.SealBroken:
+        yield "its data key does not open: the master key is not the one that it was sealed under, or the record is damaged"
+        return
     kind = state.checksum_kind
     layout = ctx.tx[Layout].get(state.layout) if state.layout else None
     if state.layout and layout is None:
@@ -208,7 +211,7 @@ def _digest(ctx: Context, kind: str, runs: Iterable[Run], key: bytes) -> str:
 
 
 def _key(ctx: Context, state: StoredObject) -> bytes:
-    """Raises KeyNotToBeHad."""
+    """Raises KeyNotToBeHad; SealBroken when the key is here and does not fit."""
     if state.seal is None:
         return b""
     bucket = _buckets(ctx).get(state.bucket)
@@ -217,5 +220,5 @@ def _key(ctx: Context, state: StoredObject) -> bytes:
     owner = ctx.acting_as(callers.root(bucket.account))
     try:
         return seals.data_key(owner, bucket, state.key, state.seal, {})
-    except (CloudError, sealing.SealBroken):
+    except CloudError:
         raise KeyNotToBeHad from None

@@ -115,8 +115,8 @@ def _check_file(run: Run, folder: StillFolder, blob: LargeBlob) -> int:
     return 0
 
 
-def check_files(run: Run, folder: StillFolder) -> None:
-    """Every blob file has a row. Of a running server's only those that lie long enough."""
+def check_files(run: Run, folder: StillFolder) -> set[int]:
+    """Every blob file has a row. Of a running server's only those that lie long enough. No blobs are lost by it."""
     newest = time.time() - IDLE_SECONDS_MAX if folder.running else float("inf")
     for inner in sorted(entry.path for entry in os.scandir(folder.path / "blobs") if entry.is_dir()):
         prefix = os.path.basename(inner)  # noqa: PTH119 - of 256 folders
@@ -129,6 +129,7 @@ def check_files(run: Run, folder: StillFolder) -> None:
                 run.mender.move(file)
             what = "no row names it: it is left over from something that did not come to its end"
             run.findings.add(Kind.LEFTOVER, _file(file), what, repaired=run.mender is not None)
+    return set()
 
 
 def _damaged(run: Run, blob: LargeBlob, what: str) -> int:

@@ -76,11 +76,11 @@ def _check(folder: StillFolder, run: Run) -> Summary:
             others = [] if run.mender is not None else [pool.submit(_check_database, run, folder)]
             stored = pool.submit(check_bytes, run, folder)
             with folder.snapshot() as still:
-                missing = _check_index(run, still)
-                lost = missing | _outcome(run, stored.result, set())
+                missing = _outcome(run, lambda: _check_index(run, still))
+                lost = missing | _outcome(run, stored.result)
                 if lost:
-                    name_holders(run, still, lost)
-            check_files(run, folder)
+                    _outcome(run, lambda: name_holders(run, still, lost))
+            _outcome(run, lambda: check_files(run, folder))
             for other in others:
                 other.result()
         except BaseException:
@@ -90,28 +90,28 @@ def _check(folder: StillFolder, run: Run) -> Summary:
 
 
 def _check_index(run: Run, still: Still) -> set[int]:
+    tally, certain = check_records(run, still)
+    return check_counts(run, still, tally, certain=certain and not run.findings.damage[Kind.DATABASE])
+
+
+def _outcome(run: Run, work: Callable[[], set[int]]) -> set[int]:
+    """What a pass brings; one that the database does not let come to its end brings nothing."""
     try:
-        tally, certain = check_records(run, still)
-        return check_counts(run, still, tally, certain=certain and not run.findings.damage[Kind.DATABASE])
+        return work()
     except sqlite3.DatabaseError as error:
         run.findings.add(Kind.DATABASE, FILE, f"cannot be read to its end: {error}")
         return set()
-
-
-def _outcome(run: Run, result: Callable[[], set[int]], otherwise: set[int]) -> set[int]:
-    try:
-        return result()
-    except sqlite3.DatabaseError as error:
-        run.findings.add(Kind.DATABASE, FILE, f"its blobs cannot be read to their end: {error}")
-        return otherwise
 
 
 def _check_database(run: Run, folder: StillFolder) -> None:
     """SQLite's own check of its pages, and of its indexes against its tables."""
     problems = _integrity(run, folder)
     if problems and run.mender is not None:
-        run.mender.reindex()
-        left = _integrity(run, folder)
+        try:
+            run.mender.reindex()
+            left = _integrity(run, folder)
+        except sqlite3.DatabaseError as error:
+            left = [str(error)]
         for problem in problems:
             run.findings.add(Kind.DATABASE, FILE, problem, repaired=not left)
         return

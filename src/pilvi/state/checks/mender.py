@@ -1,5 +1,6 @@
 """Putting right what can be put right. What seems to be nobody's is moved to `lost+found`, never removed."""
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -36,13 +37,15 @@ class Mender:
         if file is None:
             with self._lock:
                 data = self._session.execute("SELECT data FROM blobs WHERE id = ?", (blob,)).fetchone()[0]
+            (self._lost / f"blob-{blob}").unlink(missing_ok=True)
             self.keep(f"blob-{blob}", data or b"")
             self._change("DELETE FROM blobs WHERE id = ?", (blob,))
             return
         self._folder()
         path = self._files.path(file)
         if path.exists():
-            os.link(path, self._lost / file)
+            with contextlib.suppress(FileExistsError):  # of a repair that was broken off
+                os.link(path, self._lost / file)
         self._change("DELETE FROM blobs WHERE id = ?", (blob,), lambda: path.unlink(missing_ok=True))
 
     def move(self, file: str) -> None:
@@ -51,7 +54,7 @@ class Mender:
         self._files.path(file).rename(self._lost / file)
 
     def keep(self, name: str, data: bytes) -> None:
-        """Writes bytes to lost+found, durably."""
+        """Writes bytes to the end of a file in lost+found, durably."""
         self._folder()
         with (self._lost / name).open("ab") as file:
             file.write(data)

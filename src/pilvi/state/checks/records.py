@@ -1,6 +1,7 @@
 """The pass over the records: each is what its type says, agrees with others, and is counted with the blobs that it holds."""
 
 import contextlib
+import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -16,7 +17,7 @@ from pilvi.state.layout import Layout, quote
 from pilvi.state.still import Still
 from pilvi.state.store import OutboxEntry, Record
 
-_UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError)
+_UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, sqlite3.DatabaseError)
 
 
 def check_records(run: Run, still: Still) -> tuple[Tally, bool]:
@@ -29,8 +30,8 @@ def check_records(run: Run, still: Still) -> tuple[Tally, bool]:
     return tally, certain
 
 
-def name_holders(run: Run, still: Still, lost: set[int]) -> None:
-    """Whose bytes they are that are damaged or missing."""
+def name_holders(run: Run, still: Still, lost: set[int]) -> set[int]:
+    """Says whose bytes they are that are damaged or missing."""
     ctx = run.wanted.context(still)
     for layout in run.wanted.layouts.values():
         inspector = run.wanted.inspectors.get(layout.record)
@@ -42,6 +43,7 @@ def name_holders(run: Run, still: Still, lost: set[int]) -> None:
                 title = _title(ctx, layout, inspector, record)
                 blobs = ", ".join(map(str, found[:10]))
                 run.findings.add(Kind.HOLDER, title, f"is damaged: its bytes, or some of them, are lost (blob {blobs})")
+    return lost
 
 
 def _reached(ctx: Context, inspector: Inspector[Any] | None, record: Record) -> Iterable[int]:
@@ -85,19 +87,23 @@ def _check_table(run: Run, still: Still, layout: Layout[Any], tally: Tally) -> b
 
 def _records(run: Run, still: Still, layout: Layout[Any], phase: str, *, tell: bool = False) -> Iterator[Any]:
     """Those of a table that can be read; the others are told of, the first time."""
-    total = still.execute(f"SELECT count(*) FROM {quote(layout.table)}").fetchone()[0]
     done = 0
-    for row in still.rows(f"SELECT {layout.selected} FROM {quote(layout.table)}"):
-        done += 1
-        if done % STEP == 0:
-            run.step(f"{phase}: {layout.table}", done, total)
-        try:
-            record = layout.load(row)
-        except _UNREADABLE as error:
-            if tell:
-                run.findings.add(Kind.RECORD, _place(layout, row), f"cannot be read: {error}")
-            continue
-        yield record
+    try:
+        total = still.execute(f"SELECT count(*) FROM {quote(layout.table)}").fetchone()[0]
+        for row in still.rows(f"SELECT {layout.selected} FROM {quote(layout.table)}"):
+            done += 1
+            if done % STEP == 0:
+                run.step(f"{phase}: {layout.table}", done, total)
+            try:
+                record = layout.load(row)
+            except _UNREADABLE as error:
+                if tell:
+                    run.findings.add(Kind.RECORD, _place(layout, row), f"cannot be read: {error}")
+                continue
+            yield record
+    except sqlite3.DatabaseError as error:
+        if tell:
+            run.findings.add(Kind.DATABASE, layout.table, f"cannot be read to its end, after {done:,} records: {error}")
     if tell:
         run.findings.checked["records"] += done
 
