@@ -128,6 +128,28 @@ def test_a_request_becomes_a_line(s3: Any, logged: LiveCloud, bucket: str, targe
         assert re.fullmatch(f"of/{NAME}", entry["Key"])
 
 
+def test_large_bodies(s3: Any, bucket: str, target: str) -> None:
+    """Logged when they are sent, by what was sent of them: all, a part, or what a client took that went away."""
+    size = 64 * 2**20
+    s3.put_object(Bucket=bucket, Key="large", Body=bytes(size))
+    s3.get_object(Bucket=bucket, Key="large")["Body"].read()
+    s3.get_object(Bucket=bucket, Key="large", Range="bytes=5-")["Body"].read()
+    gone = s3.get_object(Bucket=bucket, Key="large", ResponseContentType="text/gone")["Body"]
+    gone.read(100)
+    gone.close()
+
+    def sent() -> list[dict[str, str]]:
+        gets = [entry for entry in entries(s3, target) if entry["operation"] == "REST.GET.OBJECT"]
+        return gets if len(gets) == 3 else []
+
+    found = wait_until(sent, "all three are delivered")
+    assert {entry["size"] for entry in found} == {str(size)}
+    cut = next(entry for entry in found if "text%2Fgone" in entry["uri"])
+    assert {entry["sent"] for entry in found if entry is not cut} == {str(size), str(size - 5)}
+    assert 0 < int(cut["sent"]) < size
+    assert all(int(entry["total"]) >= int(entry["turn_around"]) for entry in found)
+
+
 def test_refusals_are_logged(s3: Any, logged: LiveCloud, bucket: str, target: str) -> None:
     """What is missing, and what strangers may not: with the error's code, and without a requester."""
     with refused("NoSuchKey", 404):

@@ -48,7 +48,7 @@ SEEN = Answered(
     error="",
     shown=[("Content-Type", "text/plain")],
     size=3,
-    length=None,
+    length=3,
     us=7_400,
     own_us=2_600,
 )

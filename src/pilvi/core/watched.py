@@ -27,8 +27,8 @@ class Answered(msgspec.Struct, frozen=True):
         path, query: as they came.
         headers: of the request, names in lower case; `shown` those of the answer.
         signature: "SigV4", "SigV2" or ""; `presigned`: it stands in the query.
-        size: of the answer's body; `length` the announced one of an answer to HEAD, else None.
-        us: from its headers to the answer; `own_us` without the time in which its body came.
+        size: how much of the answer's body was sent; `length` how much was announced.
+        us: from its headers to the end of the answer; `own_us` from the end of its body to the beginning of the answer.
     """
 
     at_ms: int
@@ -48,7 +48,7 @@ class Answered(msgspec.Struct, frozen=True):
     error: str
     shown: list[tuple[str, str]]
     size: int
-    length: int | None
+    length: int
     us: int
     own_us: int
 

@@ -59,9 +59,15 @@ class Handler(Protocol):
 
 
 class Streamed(Response):
-    """A response whose body is blobs, already open. They are closed whatever happens to it."""
+    """A response whose body is blobs, already open. They are closed whatever happens to it.
+
+    Attributes:
+        on_close: told then, once, how many bytes of the body were not sent: `unsent`.
+    """
 
     segments: Sequence[OpenBlob] = ()
+    on_close: Callable[[int], None] | None = None
+    unsent: int = 0
 
     @property
     def size(self) -> int:
@@ -78,6 +84,9 @@ class Streamed(Response):
         segments, self.segments = self.segments, ()
         for blob in segments:
             blob.close()
+        if self.on_close is not None:
+            tell, self.on_close = self.on_close, None
+            tell(self.unsent)
 
     def __del__(self) -> None:  # an answer that nobody waited for any more
         self.close()

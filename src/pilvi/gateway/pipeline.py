@@ -22,6 +22,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from pilvi.core.caller import ANONYMOUS, Caller
 from pilvi.core.clock import Clock, Ids
 from pilvi.core.context import Context, RequestInfo
@@ -30,7 +32,7 @@ from pilvi.core.errors import CloudError, InternalFailure, NotBuilt, ServiceUnav
 from pilvi.core.operation import Operation, Service, Stages
 from pilvi.core.watched import WATCHED, Answered, Watcher, nobody
 from pilvi.gateway import cors, integrity
-from pilvi.gateway.answer import Answer, Plan, streamed
+from pilvi.gateway.answer import Answer, Plan, Streamed, streamed
 from pilvi.gateway.bodies import Receiver, receiver_for, storage_error, unchunk
 from pilvi.gateway.cloud import LocalCloud, authorise
 from pilvi.gateway.forms import FormReceiver
@@ -552,11 +554,21 @@ class Exchange:
             bytes_out,
         )
         if WATCHED in self.memo:
-            self.gateway.watcher(self.answered(response, error, bytes_out, now), self.memo[WATCHED])
+            seen = self.answered(response, error, bytes_out, now)
+            if isinstance(response, Streamed):
+                response.on_close = partial(self.sent, seen)
+            else:
+                self.gateway.watcher(seen, self.memo[WATCHED])
+
+    def sent(self, seen: Answered, unsent: int) -> None:
+        """The streamed body is with the client, as far as it took it."""
+        us = int((time.perf_counter() - self.started) * 1_000_000)
+        self.gateway.watcher(msgspec.structs.replace(seen, size=seen.size - unsent, us=us), self.memo[WATCHED])
 
     def answered(self, response: Response, error: str, bytes_out: int, now: float) -> Answered:
         """What those want to know who watch this request."""
         request, claims = self.request, self.claims
+        size = bytes_out or (len(response.body) if isinstance(response.body, bytes) else 0)
         return Answered(
             self.begun_ms,
             self.request_id,
@@ -574,8 +586,8 @@ class Exchange:
             response.status,
             error,
             response.headers,
-            bytes_out or (len(response.body) if isinstance(response.body, bytes) else 0),
-            response.length,
+            size,
+            size if response.length is None else response.length,
             int((now - self.started) * 1_000_000),
             int((now - self.arrived) * 1_000_000),
         )

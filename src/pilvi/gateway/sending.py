@@ -91,7 +91,14 @@ class Sending:
             self._stop_waiting()
             os.close(self._socket)
             self._socket = -1
+        if self._response.on_close is not None:
+            self._response.unsent = self._left()
         self._response.close()
+
+    def _left(self) -> int:
+        """How many bytes were not handed over."""
+        rest = self._blobs[self._index :]
+        return sum(blob.length if blob.data is None else len(blob.data) for blob in rest) - self._position
 
     def _again(self) -> None:
         if self._owner is not None and not self._waiting:

@@ -176,7 +176,7 @@ def _object_size(seen: Answered, word: str) -> str:
     for name, value in seen.shown:
         if name.lower() == "content-range":
             return value.rpartition("/")[2]
-    return str(seen.size if seen.length is None else seen.length)
+    return str(seen.length)
 
 
 def _copied_key(shape: Mapping[str, Any]) -> str:
