@@ -150,6 +150,7 @@ class Things:
             "CORSConfiguration": {"CORSRules": [{"AllowedMethods": ["GET"], "AllowedOrigins": ["*"]}]},
             "NotificationConfiguration": {},
             "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+            "RequestPaymentConfiguration": {"Payer": "BucketOwner"},
             "Policy": json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
             "PublicAccessBlockConfiguration": {"BlockPublicAcls": False},
             "WebsiteConfiguration": {"IndexDocument": {"Suffix": "index.html"}},

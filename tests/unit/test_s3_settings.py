@@ -466,3 +466,15 @@ def test_other_targets_are_not_built(s3: Buckets, functions: Functions) -> None:
     ):
         with pytest.raises(NotBuilt):
             s3.s3("PutBucketNotificationConfiguration", Bucket="photos", NotificationConfiguration=configuration)
+
+
+def test_the_owner_pays(s3: Buckets) -> None:
+    """That can be said; that requesters pay is not built."""
+    payment = {"Payer": "BucketOwner"}
+    s3.s3("PutBucketRequestPayment", Bucket="photos", RequestPaymentConfiguration=payment)
+    assert s3.s3("GetBucketRequestPayment", Bucket="photos") == payment
+    with pytest.raises(NotBuilt):
+        s3.s3("PutBucketRequestPayment", Bucket="photos", RequestPaymentConfiguration={"Payer": "Requester"})
+    with pytest.raises(errors.MalformedXML):
+        s3.s3("PutBucketRequestPayment", Bucket="photos", RequestPaymentConfiguration={"Payer": "Nobody"})
+    assert s3.s3("GetBucketRequestPayment", Bucket="photos") == payment

@@ -1281,6 +1281,13 @@ if TYPE_CHECKING:
         Token: NotRequired[str]
         ExpectedBucketOwner: NotRequired[str]
 
+    class PutBucketRequestPaymentRequest(TypedDict):
+        Bucket: str
+        ContentMD5: NotRequired[str]
+        ChecksumAlgorithm: NotRequired[str]
+        RequestPaymentConfiguration: RequestPaymentConfiguration
+        ExpectedBucketOwner: NotRequired[str]
+
     class PutBucketTaggingRequest(TypedDict):
         Bucket: str
         ContentMD5: NotRequired[str]
@@ -1506,6 +1513,9 @@ if TYPE_CHECKING:
 
     class ReplicationTimeValue(TypedDict):
         Minutes: NotRequired[int]
+
+    class RequestPaymentConfiguration(TypedDict):
+        Payer: str
 
     class RestoreObjectOutput(TypedDict):
         RequestCharged: NotRequired[str]
