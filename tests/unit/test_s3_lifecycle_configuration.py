@@ -147,7 +147,11 @@ REFUSED: list[tuple[type[CloudError], str, dict[str, Any]]] = [
     (errors.InvalidTag, "TagKey", {**NEW, "Filter": {"Tag": {"Key": "k" * 129, "Value": "v"}}}),
     (errors.InvalidTag, "TagValue", {**NEW, "Filter": {"Tag": {"Key": "k", "Value": "v" * 257}}}),
     (errors.InvalidRequest, "maximum size of a prefix is 1024", {**NEW, "Filter": {"Prefix": "ä" * 513}}),
-    (errors.InvalidRequest, "'ObjectSizeLessThan' should be between 1 and", {**NEW, "Filter": {"ObjectSizeLessThan": 0}}),
+    (
+        errors.InvalidRequest,
+        "'ObjectSizeLessThan' should be between 1 and",
+        {**NEW, "Filter": {"ObjectSizeLessThan": 0}},
+    ),
     (errors.InvalidRequest, "'ObjectSizeGreaterThan'", {**NEW, "Filter": {"ObjectSizeGreaterThan": -1}}),
     (
         errors.InvalidRequest,
