@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
 
 def settings() -> str:
     rows = [
-        f"| `{option.switch} {option.metavar}` | `{option.variable}` | `{option.name}` | {option.default} | {option.help} |"
+        f"| {f'`{option.switch} {option.metavar}`' if option.switch else '-'} | `{option.variable}` | `{option.name}` | {option.default} | {option.help} |"
         for option in OPTIONS
     ]
     return "\n".join(["| Option | Variable | In the file | Default | Meaning |", "|---|---|---|---|---|", *rows, ""])

@@ -39,11 +39,13 @@ from pilvi.runtime.supervisor import Runtime
 from pilvi.services.iam import seed
 from pilvi.services.iam.records import ROOT
 from pilvi.services.iam.records import AccessKey as StoredKey
+from pilvi.services.kms import proof
 from pilvi.services.lambda_ import hints, logsink, role
 from pilvi.services.s3.accesslogs import deliver as accesslogs
 from pilvi.services.s3.accesslogs.gather import Batch, Gatherer
 from pilvi.services.s3.lifecycle import delivery as aging
 from pilvi.services.s3.lifecycle import round as rounds
+from pilvi.state import masterkey
 from pilvi.state.errors import FolderInUse, NewerData, UnusableData
 from pilvi.state.sqlite import SqliteStore, tell
 from pilvi.state.store import Record, Tx
@@ -51,7 +53,6 @@ from pilvi.state.writer import Delivered
 
 log = logging.getLogger("pilvi.app")
 
-MASTER_KEY_BYTES = 32
 LOG_LINES_SECONDS = 0.25
 USES_SECONDS = 60.0
 GARBAGE_OBJECTS = 10_000  # more made than let go, until somebody looks for cycles among them
@@ -107,7 +108,11 @@ class Cloud:
         records = [record for service in self.services.values() for record in service.records]
         self.store = _open_store(config.data, records, self.clock, self._deliver)
         self.store.on_commit(self._committed)
-        master_key = _master_key(config.data)
+        try:
+            self.master_key = master_key = _master_key(config, self.store)
+        except BaseException:
+            self.store.close()
+            raise
         self.identity = Identity(master_key, _directory(self.services), self.ids)
         self.runtime = Runtime(
             config.data / "runtime",
@@ -204,6 +209,8 @@ class Cloud:
 
     def _seed(self, tx: Tx) -> tuple[AccessKey, bool]:
         """The root key: as told, else the account's first one, else a new one. And the users that were named."""
+        if not proof.kept(tx):
+            proof.keep(tx, self.master_key)
         config, now_ms = self.config, self.clock.now_ms()
         known = next(tx[StoredKey].scan(config.account, ROOT, index="user", limit=1), None)
         created = config.root_key is None and known is None
@@ -367,22 +374,31 @@ def _directory(found: Mapping[str, Service]) -> Directory:
     return next(service.directory for service in found.values() if service.directory is not None)
 
 
-def _master_key(folder: Path) -> bytes:
-    """The key that sessions are signed with; made once, and durable before the first session is."""
-    path = folder / MASTER_KEY_FILE
+def _master_key(config: Config, store: SqliteStore) -> bytes:
+    """The key under which this folder's data is encrypted.
+
+    Raises:
+        StartError: there is none, or it is another one.
+    """
+    folder, told = config.data, config.master_key
+    with store.read() as tx:
+        known = proof.kept(tx)
     try:
-        key = path.read_bytes()
-    except FileNotFoundError:
-        key = os.urandom(MASTER_KEY_BYTES)
-        beside = path.with_suffix(".new")
-        beside.unlink(missing_ok=True)
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-            file.write(key)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    if len(key) != MASTER_KEY_BYTES:
-        raise StartError(f"{path} is damaged: restore it from a backup", Exit.FOLDER_UNUSABLE)
+        in_file = None if told is not None and known else masterkey.read(folder)
+    except masterkey.UnsafeKey as error:
+        raise StartError(str(error), Exit.MASTER_KEY) from None
+    key = in_file if told is None else told.secret
+    if key is None:
+        if known:
+            advice = "put it back from a backup, or set PILVI_MASTER_KEY"
+            raise StartError(
+                f"{folder / MASTER_KEY_FILE}, the key of all that is encrypted, is gone: {advice}", Exit.MASTER_KEY
+            )
+        return masterkey.make(folder)
+    if not (proof.fits(known, key) if known else in_file in (None, key)):
+        where = folder / MASTER_KEY_FILE if told is None else "PILVI_MASTER_KEY (or master_key in the config file)"
+        advice = "give the one that it was made with, or choose another folder with --data"
+        raise StartError(f"{where} is not the master key of {folder}: {advice}", Exit.MASTER_KEY)
     return key
 
 

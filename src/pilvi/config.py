@@ -10,12 +10,16 @@ docs/configuration.md (a test compares them) all follow it. A value is looked fo
 """
 
 import re
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
 import msgspec
+
+MASTER_KEY_FILE = "master.key"
+MASTER_KEY_BYTES = 32
 
 
 class Exit(IntEnum):
@@ -31,6 +35,7 @@ class Exit(IntEnum):
     FOLDER_UNUSABLE = 7
     DAMAGED = 8
     REPAIRED = 9
+    MASTER_KEY = 10
 
 
 class StartError(Exception):
@@ -50,6 +55,15 @@ class AccessKey(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"AccessKey({self.id!r}, '...')"
+
+
+class MasterKey(msgspec.Struct, frozen=True):
+    """32 bytes under which everything that is encrypted is encrypted."""
+
+    secret: bytes
+
+    def __repr__(self) -> str:
+        return "MasterKey('...')"
 
 
 class UserKey(msgspec.Struct, frozen=True):
@@ -73,6 +87,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     account: str = "000000000000"
     root_key: AccessKey | None = None
     user_keys: tuple[UserKey, ...] = ()
+    master_key: MasterKey | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
     log_level: str = "info"
@@ -92,6 +107,7 @@ class Option(msgspec.Struct, frozen=True):
         name: of the Config field, the TOML key, and with dashes the flag.
         parse: makes the value of its text; raises ValueError with what would be right.
         flag: where the flag differs from the name (a repeatable one is singular).
+        hidden: it has no flag: nobody is to write it where other users of the machine can read it.
     """
 
     name: str
@@ -101,9 +117,12 @@ class Option(msgspec.Struct, frozen=True):
     default: str = ""
     flag: str = ""
     repeatable: bool = False
+    hidden: bool = False
 
     @property
     def switch(self) -> str:
+        if self.hidden:
+            return ""
         return self.flag or "--" + self.name.replace("_", "-")
 
     @property
@@ -158,6 +177,19 @@ def _user_key(text: str) -> UserKey:
         raise ValueError(f"ACCOUNT:NAME:ID:SECRET, with {error}") from None
 
 
+def _master_key(text: str) -> MasterKey:
+    given = text.strip()
+    try:
+        if re.fullmatch(r"[0-9A-Fa-f]{64}", given):
+            return MasterKey(bytes.fromhex(given))
+        secret = b64decode(given.replace("-", "+").replace("_", "/") + "=" * (-len(given) % 4), validate=True)
+    except ValueError:
+        secret = b""
+    if len(secret) != MASTER_KEY_BYTES:
+        raise ValueError("32 bytes, as 64 hexadecimal digits or in base64")
+    return MasterKey(secret)
+
+
 OPTIONS: tuple[Option, ...] = (
     Option(
         "data",
@@ -191,6 +223,14 @@ OPTIONS: tuple[Option, ...] = (
         "none",
         flag="--user-key",
         repeatable=True,
+    ),
+    Option(
+        "master_key",
+        "KEY",
+        "Key of all that is encrypted, instead of the file master.key: 32 bytes, in hexadecimal digits or base64.",
+        _master_key,
+        "made at the first start",
+        hidden=True,
     ),
     Option("tls_cert", "FILE", "Certificate chain (PEM): serve HTTPS instead of HTTP.", _path, "none"),
     Option("tls_key", "FILE", "Private key (PEM) of the certificate.", _path, "none"),
@@ -244,7 +284,6 @@ OPTIONS: tuple[Option, ...] = (
 BY_NAME: Mapping[str, Option] = {option.name: option for option in OPTIONS}
 CONFIG_VARIABLE = "PILVI_CONFIG"
 CONFIG_FILE = "pilvi.toml"
-MASTER_KEY_FILE = "master.key"
 
 Given = Mapping[str, str | list[str]]
 

@@ -159,6 +159,7 @@ def test_without_the_master_key_what_is_encrypted_needs_it(tmp_path: Path) -> No
     assert not (tmp_path / "again/data/master.key").exists()
     assert not checked(tmp_path / "again/data")[1], "sound as far as can be seen without it"
     (tmp_path / "again/data/master.key").write_bytes(key)
+    (tmp_path / "again/data/master.key").chmod(0o600)
     restored(tmp_path, "again", lambda s3: read_back(s3, stored))
 
 

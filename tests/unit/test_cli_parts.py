@@ -43,9 +43,16 @@ class TestQuick:
     def test_every_setting_can_be_given(self) -> None:
         """The quick reader and the table know the same options."""
         for option in OPTIONS:
+            if option.hidden:
+                continue
             found = quick.up([option.switch, "value"])
             assert found is not None
             assert found.given == {option.name: ["value"] if option.repeatable else "value"}
+
+    def test_the_master_key_cannot_be_given(self) -> None:
+        """A command line can be read by every user of the machine."""
+        assert quick.up(["--master-key", "k"]) is None
+        assert quick.up(["", "k"]) is None
 
     def test_what_is_asked_for_survives_going_to_the_background(self) -> None:
         """Arguments and environment together say the same again; secrets only in the environment."""

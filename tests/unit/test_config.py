@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from base64 import b64encode, urlsafe_b64encode
 from pathlib import Path
 
 import pytest
 
-from pilvi.config import BY_NAME, OPTIONS, AccessKey, Config, Exit, StartError, UserKey, load
+from pilvi.config import BY_NAME, OPTIONS, AccessKey, Config, Exit, MasterKey, StartError, UserKey, load
 
 KEY = "ABCDEFGHIJKLMNOP:a-secret-of-length"
 RIGHT = {
@@ -69,6 +70,38 @@ def test_each_source_sets_each_option(name: str, tmp_path: Path) -> None:
     by_file = load({}, {}, str(file))
     assert by_line == by_environment == by_file
     assert getattr(by_line, name) != getattr(load({}, {}), name)
+
+
+MASTER = bytes(range(32))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        MASTER.hex(),
+        MASTER.hex().upper(),
+        b64encode(MASTER).decode(),
+        urlsafe_b64encode(MASTER).decode().rstrip("="),
+        f" {MASTER.hex()}\n",
+    ],
+)
+def test_a_master_key_is_32_bytes_in_any_usual_writing(text: str) -> None:
+    """Hexadecimal digits, or base64 in both alphabets, with or without padding; it is never shown."""
+    config = load({}, {"PILVI_MASTER_KEY": text})
+    assert config.master_key == MasterKey(MASTER)
+    assert text.strip() not in repr(config)
+    assert repr(MASTER)[2:-1] not in repr(config)
+
+
+@pytest.mark.parametrize(
+    "text", ["k", MASTER.hex()[:-1], MASTER.hex() + "00", b64encode(MASTER[:-1]).decode(), "ä" * 32]
+)
+def test_what_is_no_master_key_is_refused_and_not_shown(text: str) -> None:
+    """A typing mistake in a secret is nobody's to read in a log."""
+    with pytest.raises(StartError) as raised:
+        load({}, {"PILVI_MASTER_KEY": text})
+    assert raised.value.exit_code == Exit.USAGE
+    assert raised.value.message == "PILVI_MASTER_KEY must be 32 bytes, as 64 hexadecimal digits or in base64"
 
 
 @pytest.mark.parametrize("name", sorted(WRONG))

@@ -53,7 +53,7 @@ def _say(taken: Taken, place: Place, *, master_key: bool) -> None:
     made = taken.manifest
     terminal.say(f"backed up to {place.name}: data.db ({made.database_bytes:,} bytes), {made.files:,} blob files")
     terminal.say(f"new: {taken.files:,} blob files, {taken.bytes:,} bytes")
-    if not master_key:
-        terminal.say(f"{MASTER_KEY_FILE} was left out: without it nothing that is encrypted can be read again")
+    if MASTER_KEY_FILE not in made.extras:
+        terminal.say(f"{MASTER_KEY_FILE} is not in it: without it nothing that is encrypted can be read again")
     for file in made.lost:
         terminal.complain(f"blobs/{file[:2]}/{file[2:]} is damaged or gone and is not in the backup: see `pilvi check`")

@@ -77,15 +77,22 @@ def _wanted(config: Config, *, quick: bool) -> Wanted:
 def _contexts(config: Config, found: dict[str, Service]) -> Callable[[Tx], Context]:
     """Contexts for inspectors: they may look at everything, and open what is encrypted where its key is here."""
     ids, now_ms = RandomIds(), SystemClock().now_ms()
-    try:
-        master_key = (config.data / MASTER_KEY_FILE).read_bytes()
-    except OSError:
-        master_key = b""
+    master_key = _master_key(config)
     directory = next(service.directory for service in found.values() if service.directory is not None)
     identity = Identity(master_key or bytes(32), directory, ids)
     cloud = (LocalCloud if master_key else _Keyless)(found, identity, frozenset, master_key)
     request = RequestInfo("pilvi-check", config.region, "", {})
     return lambda tx: Context(tx, callers.service("pilvi.internal", config.account), request, now_ms, ids, cloud)
+
+
+def _master_key(config: Config) -> bytes:
+    """As the server would take it; b"" when it is not here."""
+    if config.master_key is not None:
+        return config.master_key.secret
+    try:
+        return (config.data / MASTER_KEY_FILE).read_bytes()
+    except OSError:
+        return b""
 
 
 class _Keyless(LocalCloud):

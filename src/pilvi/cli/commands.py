@@ -24,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done · 1 failed · 2 wrong usage · 3 not running · 4 folder in use · 5 address taken · "
-    "6 folder of a newer version · 7 folder cannot be used · 8 damage found · 9 damage found and repaired",
+    "6 folder of a newer version · 7 folder cannot be used · 8 damage found · 9 damage found and repaired · 10 no or a wrong master key",
 )
 key = typer.Typer(help="Root access keys: list, create, rotate, delete.", no_args_is_help=True)
 app.add_typer(key, name="key")

@@ -6,7 +6,7 @@ import msgspec
 
 from pilvi.config import OPTIONS, Given
 
-BY_SWITCH = {option.switch: option for option in OPTIONS}
+BY_SWITCH = {option.switch: option for option in OPTIONS if not option.hidden}
 
 
 class Up(msgspec.Struct, frozen=True):

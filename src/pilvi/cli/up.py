@@ -30,7 +30,7 @@ log = logging.getLogger("pilvi.cli")
 
 READY_FD = "PILVI_READY_FD"
 READY_SECONDS_MAX = 60.0
-SECRET_OPTIONS = ("root_key", "user_keys")
+SECRET_OPTIONS = ("root_key", "user_keys", "master_key")
 
 
 class Report(msgspec.Struct, frozen=True):

@@ -273,7 +273,7 @@ class _Lane:
 
     def _begin(self, tx: Tx, entry: OutboxEntry) -> None:
         try:
-            what = self._delivery.begin(self._worker.context(tx), entry)
+            what = self._delivery.begin(self._context(tx), entry)
         except Exception as error:  # noqa: BLE001 - whatever it is, the entry must not be lost
             self._finished(entry, None, error)
             return
@@ -324,7 +324,13 @@ class _Lane:
         self._worker.store.submit(attempt, partial(self._worker.on_loop, self._finished, entry))
 
     def _settle(self, entry: OutboxEntry, outcome: Any, tx: Tx) -> Settled | RetryAt:
-        return _keep(entry, self._delivery.settle(self._worker.context(tx), entry, outcome), tx)
+        return _keep(entry, self._delivery.settle(self._context(tx), entry, outcome), tx)
+
+    def _context(self, tx: Tx) -> Context:
+        """What is asked of other services while an event is delivered is asked by the service whose event it is."""
+        ctx = self._worker.context(tx)
+        ctx.request = msgspec.structs.replace(ctx.request, service=self._delivery.topic.partition(".")[0])
+        return ctx
 
     def _finished(self, entry: OutboxEntry, verdict: Settled | RetryAt | None, error: BaseException | None) -> None:
         """The verdict is durable; or an error of ours stands in the way."""

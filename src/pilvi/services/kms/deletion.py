@@ -82,6 +82,8 @@ class Delete(msgspec.Struct, frozen=True):
         if key is None or key.deletion != entry.id:
             return Settled()
         for material in list(ctx.tx[Material].scan(key.id)):
+            blank = bytes(len(material.wrapped))  # so that no unused page of the file still holds it
+            ctx.tx[Material].put(msgspec.structs.replace(material, wrapped=blank))
             ctx.tx[Material].delete(key.id, material.version)
         grants = list(ctx.tx[Grant].scan(key.id, limit=STEP))
         for grant in grants:

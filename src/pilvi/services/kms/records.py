@@ -131,4 +131,13 @@ class Grant(Record, frozen=True):
     source: str = ""
 
 
-RECORDS: tuple[type[Record], ...] = (Key, Material, Alias, Grant)
+class MasterProof(Record, frozen=True):
+    """What tells whether a master key is the one in use."""
+
+    spec: ClassVar[TableSpec] = TableSpec("kms_master", key=("name",))
+
+    name: str
+    proof: bytes
+
+
+RECORDS: tuple[type[Record], ...] = (Key, Material, Alias, Grant, MasterProof)
