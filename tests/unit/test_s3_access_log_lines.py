@@ -117,6 +117,11 @@ def test_words(operation: str, word: str) -> None:
     assert operation_word(operation) == word
 
 
+def test_websites_have_words_of_their_own() -> None:
+    """With the method that was sent."""
+    assert fields(operation="GetWebsite", method="HEAD")[6] == "WEBSITE.HEAD.OBJECT"
+
+
 def test_sizes() -> None:
     """Of the object and of what was sent: a part of it, nothing for HEAD, none for an error."""
     assert fields(status=206, shown=[("Content-Range", "bytes 0-2/50")])[11:13] == ["3", "50"]

@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 from pilvi.core.caller import Caller
 from pilvi.core.watched import Answered
 from pilvi.services.s3.accesslogs.watch import BATCH, SOURCE, TARGET, Deleted
-from pilvi.services.s3.accesslogs.words import brings_size, copied_word, operation_word, shows_size
+from pilvi.services.s3.accesslogs.words import brings_size, copied_word, seen_word, shows_size
 from pilvi.services.s3.names import owner_id
 from pilvi.services.s3.records import Bucket
 
@@ -32,7 +32,7 @@ def lines(seen: Answered, watched: Mapping[Any, Any]) -> Iterator[tuple[Bucket, 
     """The lines that a request is worth, and whose log each belongs to."""
     bucket: Bucket | None = watched.get(TARGET)
     if bucket is not None:
-        yield bucket, _request(seen, bucket, operation_word(seen.operation), seen.shape.get("Key", ""))
+        yield bucket, _request(seen, bucket, seen_word(seen.operation, seen.method), seen.shape.get("Key", ""))
         for deleted in watched.get(BATCH, ()):
             yield bucket, _deleted(seen, bucket, deleted)
     source: Bucket | None = watched.get(SOURCE)

@@ -38,10 +38,16 @@ _WORDS = {
     "UploadPart": "REST.PUT.PART",
     "UploadPartCopy": "REST.COPY.PART",
 }
+WEBSITE = "GetWebsite"
 _COPIED = {"CopyObject": "REST.COPY.OBJECT_GET", "UploadPartCopy": "REST.COPY.PART_GET"}
-_WHOLE = frozenset({"REST.GET.OBJECT", "REST.HEAD.OBJECT"})
+_WHOLE = frozenset({"REST.GET.OBJECT", "REST.HEAD.OBJECT", "WEBSITE.GET.OBJECT", "WEBSITE.HEAD.OBJECT"})
 _MADE = frozenset({"REST.PUT.OBJECT", "REST.PUT.PART", "REST.POST.OBJECT"})
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+def seen_word(operation: str, method: str) -> str:
+    """What a request is called: websites are no operations of the API."""
+    return f"WEBSITE.{method}.OBJECT" if operation == WEBSITE else operation_word(operation)
 
 
 @cache
