@@ -15,6 +15,7 @@ ANONYMOUS_ID = "65a011a29cdf8ec533ec3d1ccaae921c"  # as on AWS
 
 _HEAD = 10  # hexadecimal digits: room for twelve decimal ones
 _LENGTH = 64
+_DIGITS = frozenset("0123456789abcdef")
 
 
 @lru_cache(maxsize=4096)
@@ -26,13 +27,17 @@ def canonical_id(account: str) -> str:
     return f"{int(account) ^ _mask(tail):0{_HEAD}x}{tail}"
 
 
-@lru_cache(maxsize=4096)
 def account_of(canonical: str) -> str:
     """The account that has this canonical id; "" where none can have it."""
     if canonical == ANONYMOUS_ID:
         return ANONYMOUS
-    if len(canonical) != _LENGTH or not set(canonical) <= set("0123456789abcdef"):
+    if len(canonical) != _LENGTH or not set(canonical) <= _DIGITS:
         return ""
+    return _decoded(canonical)
+
+
+@lru_cache(maxsize=4096)
+def _decoded(canonical: str) -> str:
     account = f"{int(canonical[:_HEAD], 16) ^ _mask(canonical[_HEAD:]):012d}"
     return account if canonical_id(account) == canonical else ""
 

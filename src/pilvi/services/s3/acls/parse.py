@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketAcl.html
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from pilvi.core.accounts import ANONYMOUS_ID, account_of
 from pilvi.core.context import Context
@@ -17,6 +17,7 @@ from pilvi.services.s3.names import owner_id
 from pilvi.services.s3.records import Grant
 
 Params = Mapping[str, Any]
+T = TypeVar("T")
 
 GRANTS_MAX = 100
 GROUPS = {
@@ -77,7 +78,7 @@ def given(ctx: Context, req: Params, canned: Callable[[str], tuple[Grant, ...]])
         return canned(req["ACL"])
     if not headers:
         return None
-    return _limited(tuple(grant for member in headers for grant in _of_header(ctx, member, req[member])))
+    return tuple(_limited([grant for member in headers for grant in _of_header(ctx, member, req[member])]))
 
 
 def replaced(ctx: Context, req: Params, owner: str, canned: Callable[[str], tuple[Grant, ...]]) -> tuple[Grant, ...]:
@@ -100,10 +101,10 @@ def replaced(ctx: Context, req: Params, owner: str, canned: Callable[[str], tupl
         raise MalformedACLError
     if document["Owner"]["ID"] != owner_id(owner):
         raise AccessDenied("Access Denied")
-    return _limited(tuple(_of_document(ctx, grant) for grant in document["Grants"]))
+    return tuple(_of_document(ctx, grant) for grant in _limited(document["Grants"]))
 
 
-def _limited(grants: tuple[Grant, ...]) -> tuple[Grant, ...]:
+def _limited(grants: list[T]) -> list[T]:
     if len(grants) > GRANTS_MAX:
         raise MalformedACLError
     return grants
