@@ -77,13 +77,14 @@ def test_forms_that_boto3_presigns(
     cloud: LiveCloud, wire: Wire, s3: Any, bucket: str, version: str, style: str
 ) -> None:
     """With either version of the signature, wherever the bucket stands in the address."""
+    addressing: Any = {"addressing_style": style}
     client = boto3.client(
         "s3",
         endpoint_url=f"http://localhost:{wire.address[1]}",
         region_name=cloud.region,
         aws_access_key_id=cloud.access_key,
         aws_secret_access_key=cloud.secret_key,
-        config=Config(signature_version=version, s3={"addressing_style": style}),
+        config=Config(signature_version=version, s3=addressing),
     )
     made = client.generate_presigned_post(
         bucket,

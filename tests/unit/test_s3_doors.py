@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pilvi import services
 from pilvi.core.errors import AccessDenied
 from pilvi.core.origins import Crossing
 from pilvi.services.s3.cors import rules
@@ -17,6 +19,7 @@ from pilvi.services.s3.cors.records import SharingRule
 from pilvi.services.s3.forms import policy as policies
 from pilvi.services.s3.website import routing
 from pilvi.services.s3.website.records import BucketWebsite, RoutingRule, Target
+from s3kit import Buckets, digest
 
 NOW_MS = 1_790_000_000_000
 TEXT = st.text("ab.*", max_size=6)
@@ -107,6 +110,37 @@ def test_texts_that_are_no_policy(text: str) -> None:
     for each in (text, base64.b64encode(text.encode()).decode()):
         with pytest.raises(policies.InvalidPolicyDocument):
             policies.read(each)
+
+
+def test_a_form_s_upload_is_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who wants to know of uploads by forms is told of them, and not of a PUT."""
+    told: list[str] = []
+
+    def call(_: Any, service: str, operation: str, request: dict[str, Any], __: Any) -> None:
+        assert (service, operation) == ("lambda", "Invoke")
+        if request["InvocationType"] == "Event":
+            told.append(json.loads(request["Payload"])["Records"][0]["eventName"])
+
+    rule = {
+        "LambdaFunctionArn": "arn:aws:lambda:us-east-1:000000000000:function:f",
+        "Events": ["s3:ObjectCreated:Post"],
+    }
+    form = {"policy": base64.b64encode(b'{"expiration": "2030-01-01T00:00:00Z", "conditions": []}').decode()}
+    with Buckets(tmp_path / "data") as s3:
+        monkeypatch.setattr(s3.cloud, "call", call)
+        s3.s3("CreateBucket", Bucket="photos")
+        configuration = {"LambdaFunctionConfigurations": [rule]}
+        s3.s3("PutBucketNotificationConfiguration", Bucket="photos", NotificationConfiguration=configuration)
+        s3.put("photos", "put", b"x")
+        stage = s3.store.stage()
+        stage.write(b"x")
+        body = stage.finish({name: digest(name, b"x") for name in ("md5", "crc64nvme")}, {})
+        request = {"Bucket": "photos", "Key": "a b", "Body": body, "Form": form}
+        door = services.discover()["s3"].doors["PostObject"]
+        answer = s3.store.write(lambda tx: door.run(s3.context(tx), request))
+        assert s3.get("photos", "a b")[0] == b"x"
+    assert told == ["ObjectCreated:Post"]
+    assert (answer["Status"], answer["Location"]) == ("204", "http://localhost:4566/photos/a%20b")
 
 
 # -- websites ------------------------------------------------------------------------------------------------------------
