@@ -146,11 +146,14 @@ def _older(ctx: Context, bucket: Bucket, config: Lifecycle, after: After, works:
             key, newer = row.key, _newer(ctx, bucket, row) if after is not None and after[0] == row.key else 0
         if row.superseded_ms:
             due = due_older(config, row, newer, ctx.now_ms, day)
-            newer += 1
         else:
             due = due_marker(config, row.state, ctx.now_ms, day) if _is_alone(ctx, row) else None
-        if due and not _waits(ctx, bucket, row.state, removed=due is REMOVE):
+        if due and _waits(ctx, bucket, row.state, removed=due is REMOVE):
+            due = None
+        if due:
             works.append(Work(due, row))
+        if row.superseded_ms and due is not REMOVE:
+            newer += 1
         if seen == last or len(works) == most:
             return row.key, row.rank
     return None
