@@ -306,11 +306,19 @@ def test_who_may_not_put_may_not_post(cloud: LiveCloud, wire: Wire, bucket: str,
     key = iam.create_access_key(UserName=name)["AccessKey"]
     signer = Signer(key["AccessKeyId"], key["SecretAccessKey"])
     assert post(wire, bucket, allowed(signer, bucket)).code == "AccessDenied"
-    statement = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/up/*"}
+    statement: dict[str, Any] = {
+        "Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/up/*"
+    }  # fmt: skip
     iam.put_user_policy(
         UserName=name, PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statement})
     )
     assert post(wire, bucket, allowed(signer, bucket)).status == 204
+    statement["Condition"] = {"StringEquals": {"s3:authType": "POST"}}
+    iam.put_user_policy(
+        UserName=name, PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statement})
+    )
+    assert post(wire, bucket, allowed(signer, bucket)).status == 204
+    assert wire.signed(signer, "PUT", f"/{bucket}/up/a", {}, b"x").status == 403
     iam.delete_user_policy(UserName=name, PolicyName="p")
     iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
     iam.delete_user(UserName=name)
