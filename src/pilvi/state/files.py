@@ -55,6 +55,7 @@ class BlobFiles:
         self.waiting = False  # whether something could not be buried because somebody else holds the files
         self.verified: dict[str, float] = {}  # small files whose bytes were found as they were stored -> valid until
         self._lock = threading.Lock()
+        self._removing = threading.Lock()
         self._receiving: set[str] = set()
         self._standing: dict[str, Standing] = {}
         self._pins: dict[str, int] = {}
@@ -186,16 +187,17 @@ class BlobFiles:
     @contextmanager
     def _unheld(self) -> Iterator[bool]:
         """Whether no backup or check in another process holds the files (see `still.hold`); none begins to meanwhile."""
-        fd = os.open(self._blobs, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
+        with self._removing:  # two threads of ours would take each other for another process
+            fd = os.open(self._blobs, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-            else:
-                yield True
-        finally:
-            os.close(fd)
+                try:
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    yield False
+                else:
+                    yield True
+            finally:
+                os.close(fd)
 
     # -- leftovers ---------------------------------------------------------------------------------------------------
 
