@@ -22,17 +22,15 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
-import msgspec
-
 from pilvi.core.caller import ANONYMOUS, Caller
 from pilvi.core.clock import Clock, Ids
 from pilvi.core.context import Context, RequestInfo
 from pilvi.core.effects import Body, Compute, Invocation, Invoke, Outcome, Restage, Staged, StagePlan, WaitFor
 from pilvi.core.errors import CloudError, InternalFailure, NotBuilt, ServiceUnavailable
 from pilvi.core.operation import Operation, Service, Stages
-from pilvi.core.watched import WATCHED, Answered, Watcher, nobody
-from pilvi.gateway import cors, integrity
-from pilvi.gateway.answer import Answer, Plan, Streamed, streamed
+from pilvi.core.watched import WATCHED, Watcher, nobody
+from pilvi.gateway import cors, integrity, watch
+from pilvi.gateway.answer import Answer, Plan, streamed
 from pilvi.gateway.bodies import Receiver, receiver_for, storage_error, unchunk
 from pilvi.gateway.cloud import LocalCloud, authorise
 from pilvi.gateway.forms import FormReceiver
@@ -514,18 +512,9 @@ class Exchange:
         if "origin" in self.request.headers:
             self.share(response, None)
         if not self.memo and self.match is not None:
-            self.find_watchers(self.match)
+            watch.find_watchers(self)
         self.observe(response, error.code)
         return response
-
-    def find_watchers(self, match: routing.Match) -> None:
-        """Of a request that was refused before anybody looked at what it is for."""
-        service = self.gateway.services.get(match.service)
-        if service is not None and service.watches is not None:
-            with self.gateway.store.read() as tx:
-                watched = service.watches.refused(tx, match.params)
-            if watched:
-                self.memo = {WATCHED: watched}
 
     def share(self, response: Response, tx: Tx | None) -> None:
         """A page of another origin asked."""
@@ -554,43 +543,7 @@ class Exchange:
             bytes_out,
         )
         if WATCHED in self.memo:
-            seen = self.answered(response, error, bytes_out, now)
-            if isinstance(response, Streamed):
-                response.on_close = partial(self.sent, seen)
-            else:
-                self.gateway.watcher(seen, self.memo[WATCHED])
-
-    def sent(self, seen: Answered, unsent: int) -> None:
-        """The streamed body is with the client, as far as it took it."""
-        us = int((time.perf_counter() - self.started) * 1_000_000)
-        self.gateway.watcher(msgspec.structs.replace(seen, size=seen.size - unsent, us=us), self.memo[WATCHED])
-
-    def answered(self, response: Response, error: str, bytes_out: int, now: float) -> Answered:
-        """What those want to know who watch this request."""
-        request, claims = self.request, self.claims
-        size = bytes_out or (len(response.body) if isinstance(response.body, bytes) else 0)
-        return Answered(
-            self.begun_ms,
-            self.request_id,
-            self.match.operation if self.match else "",
-            self.shape or (self.match.params if self.match else {}),
-            self.caller,
-            request.method,
-            request.path,
-            request.query,
-            request.headers,
-            request.peer,
-            request.secure,
-            "" if claims is None else "SigV2" if claims.old else "SigV4",
-            claims is not None and claims.presigned,
-            response.status,
-            error,
-            response.headers,
-            size,
-            size if response.length is None else response.length,
-            int((now - self.started) * 1_000_000),
-            int((now - self.arrived) * 1_000_000),
-        )
+            watch.tell(self, response, error, bytes_out, now)
 
 
 class _Unfinished(Exception):

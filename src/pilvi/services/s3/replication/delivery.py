@@ -19,7 +19,7 @@ from pilvi.services.s3.records import Bucket, StoredObject
 from pilvi.services.s3.replication.plan import TOPIC, Work, decode, encode
 from pilvi.services.s3.replication.records import Replication, Rule
 from pilvi.services.s3.replication.replica import MustReread, reading, synchronise
-from pilvi.services.s3.replication.role import acting_as_role
+from pilvi.services.s3.replication.role import Sessions, acting_as_role
 from pilvi.state.store import OutboxEntry
 
 PAUSE_FIRST_MS = 1_000  # doubled each time ...
@@ -39,10 +39,13 @@ class Job(msgspec.Struct, frozen=True):
     rules: tuple[Rule, ...]
 
 
-class Replicating(msgspec.Struct, frozen=True):
+class Replicating:
     """The delivery of `s3.replicate`."""
 
-    topic: str = TOPIC
+    topic = TOPIC
+
+    def __init__(self) -> None:
+        self._sessions = Sessions()
 
     def begin(self, ctx: Context, entry: OutboxEntry) -> Restage | None:
         """The bytes of one destination are read again at a time. What stands in the way, `settle` will find too."""
@@ -64,7 +67,7 @@ class Replicating(msgspec.Struct, frozen=True):
         if job is None:
             return Settled()
         staged = outcome if isinstance(outcome, Staged) else None
-        failures = {rule.id: failure for rule in job.rules if (failure := _follow(ctx, job, rule, staged))}
+        failures = {rule.id: failure for rule in job.rules if (failure := self._follow(ctx, job, rule, staged))}
         _tell_late(ctx, job, failures)
         if not failures:
             _finish(ctx, job, "completed")
@@ -77,6 +80,19 @@ class Replicating(msgspec.Struct, frozen=True):
         )  # whose bytes are next to be read: first
         again = msgspec.structs.replace(job.work, rules=left, late=tuple(sorted(late)))
         return RetryAt(_due(ctx, entry, job, failures), _words(failures), encode(again))
+
+    def _follow(self, ctx: Context, job: Job, rule: Rule, staged: Staged | None) -> str:
+        """Why a rule could not be followed; "" when it was."""
+        try:
+            with ctx.tx.savepoint():
+                role = self._sessions.acting(ctx, job.bucket, job.role)
+                synchronise(role, job.bucket, job.state, rule, staged, changed=job.work.changed, back=job.work.back)
+        except MustReread:
+            return AGAIN
+        except CloudError as error:
+            self._sessions.forget(job.bucket, job.role)
+            return f"{error.code}: {error.message}"[:FAILURE_CHARACTERS_MAX]
+        return ""
 
 
 def _job(ctx: Context, work: Work) -> Job | None:
@@ -91,19 +107,6 @@ def _job(ctx: Context, work: Work) -> Job | None:
     known = {rule.id: rule for rule in found.rules if rule.enabled} if found else {}
     rules = tuple(known[name] for name in work.rules if name in known)
     return Job(work, bucket, state, found.role if found else "", rules)
-
-
-def _follow(ctx: Context, job: Job, rule: Rule, staged: Staged | None) -> str:
-    """Why a rule could not be followed; "" when it was."""
-    try:
-        with ctx.tx.savepoint():
-            role = acting_as_role(ctx, job.bucket, job.role)
-            synchronise(role, job.bucket, job.state, rule, staged, changed=job.work.changed, back=job.work.back)
-    except MustReread:
-        return AGAIN
-    except CloudError as error:
-        return f"{error.code}: {error.message}"[:FAILURE_CHARACTERS_MAX]
-    return ""
 
 
 def _due(ctx: Context, entry: OutboxEntry, job: Job, failures: dict[str, str]) -> int:
