@@ -15,6 +15,7 @@ from commands import Home, environment
 from live import LiveCloud
 
 KEY, OTHER = os.urandom(32), os.urandom(32)
+Done = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture(params=[[], ["-d"]], ids=["foreground", "background"])
@@ -23,7 +24,7 @@ def mode(request: pytest.FixtureRequest) -> list[str]:
     return list(request.param)
 
 
-def failed(done: subprocess.CompletedProcess[str], *words: str) -> None:
+def failed(done: Done, *words: str) -> None:
     """One line, with an exit code of its own, that says what to do."""
     assert done.returncode == 10, done.stdout + done.stderr
     assert done.stderr.startswith("error: ")
@@ -32,12 +33,16 @@ def failed(done: subprocess.CompletedProcess[str], *words: str) -> None:
         assert word in done.stderr
 
 
-def up(home: Home, *options: str, data: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
-    return home.pilvi("up", *options, data=data, env=environment(home.path, **home.variables, **variables))
+def up(home: Home, *options: str, data: Path | None = None, key: str = "", config: Path | None = None) -> Done:
+    """`pilvi up` with this key, or this config file, in the environment."""
+    told = {"PILVI_MASTER_KEY": key, "PILVI_CONFIG": str(config or "")}
+    told = {name: value for name, value in told.items() if value}
+    done: Done = home.pilvi("up", *options, data=data, env=environment(home.path, **home.variables, **told))
+    return done
 
 
-def started(home: Home, **variables: str) -> None:
-    done = up(home, "-d", **variables)
+def started(home: Home, *, key: str = "", config: Path | None = None) -> None:
+    done = up(home, "-d", key=key, config=config)
     assert done.returncode == 0, done.stderr
     assert home.pilvi("down").returncode == 0
 
@@ -58,10 +63,10 @@ def test_another_key_is_refused(home: Home, mode: list[str]) -> None:
     """Wherever it comes from; what the server says shows neither."""
     started(home)
     kept = (home.data / "master.key").read_bytes()
-    failed(up(home, *mode, PILVI_MASTER_KEY=OTHER.hex()), "PILVI_MASTER_KEY", str(home.data))
+    failed(up(home, *mode, key=OTHER.hex()), "PILVI_MASTER_KEY", str(home.data))
     (home.data / "master.key").write_bytes(OTHER)
     failed(up(home, *mode), "master.key is not the master key")
-    started(home, PILVI_MASTER_KEY=base64.b64encode(kept).decode())
+    started(home, key=base64.b64encode(kept).decode())
 
 
 @pytest.mark.parametrize("permissions", [0o644, 0o640, 0o604, 0o660, 0o602])
@@ -119,15 +124,15 @@ def test_a_key_in_the_config_file(home: Home, tmp_path: Path) -> None:
     """Kept apart from the data, it opens it; the data alone does not start."""
     config = tmp_path / "apart.toml"
     config.write_text(f'master_key = "{KEY.hex()}"\n')
-    started(home, PILVI_CONFIG=str(config))
+    started(home, config=config)
     shutil.copytree(home.data, tmp_path / "stolen")
     failed(up(home, data=tmp_path / "stolen"), "is gone")
-    started(home, PILVI_CONFIG=str(config))
+    started(home, config=config)
 
 
 def test_a_mistake_in_the_key_is_not_shown(home: Home) -> None:
     """The message says what would be right, and not what was wrong."""
-    done = up(home, PILVI_MASTER_KEY="almost-a-secret")
+    done = up(home, key="almost-a-secret")
     assert done.returncode == 2
     assert "PILVI_MASTER_KEY must be 32 bytes" in done.stderr
     assert "almost-a-secret" not in done.stderr
