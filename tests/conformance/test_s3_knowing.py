@@ -28,8 +28,14 @@ def bucket(s3: Any, unique: Unique) -> Iterator[str]:
     s3.delete_bucket(Bucket=name)
 
 
-def test_who_may_list_a_prefix_may_know_what_is_missing_there(cloud: LiveCloud, s3: Any, bucket: str) -> None:
-    """s3:ListBucket under a condition on s3:prefix answers 404 for keys that it lets see, and 403 for all others."""
+@pytest.mark.parametrize("may_read", [True, False])
+def test_who_may_list_a_prefix_may_know_what_is_missing_there(
+    cloud: LiveCloud, s3: Any, bucket: str, may_read: bool
+) -> None:
+    """s3:ListBucket under a condition on s3:prefix answers 404 for keys that it lets see, and 403 for all others.
+
+    Whether what is there could be read does not matter.
+    """
     listing = {
         "Effect": "Allow",
         "Principal": "*",
@@ -38,7 +44,10 @@ def test_who_may_list_a_prefix_may_know_what_is_missing_there(cloud: LiveCloud, 
         "Condition": {"StringLike": {"s3:prefix": "public/*"}},
     }
     reading = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
-    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [listing, reading]}))
+    s3.put_bucket_policy(
+        Bucket=bucket,
+        Policy=json.dumps({"Version": "2012-10-17", "Statement": [listing, reading] if may_read else [listing]}),
+    )
     stranger = cloud.client("s3", config=Config(signature_version=UNSIGNED))
     with refused("NoSuchKey", 404):
         stranger.get_object(Bucket=bucket, Key="public/absent")
@@ -48,3 +57,10 @@ def test_who_may_list_a_prefix_may_know_what_is_missing_there(cloud: LiveCloud, 
         stranger.head_object(Bucket=bucket, Key="public/absent")
     with refused("403", 403):
         stranger.head_object(Bucket=bucket, Key="private/absent")
+    s3.put_object(Bucket=bucket, Key="public/present", Body=b"x")
+    if may_read:
+        assert stranger.get_object(Bucket=bucket, Key="public/present")["Body"].read() == b"x"
+    else:
+        with refused("AccessDenied", 403):
+            stranger.get_object(Bucket=bucket, Key="public/present")
+    s3.delete_object(Bucket=bucket, Key="public/present")

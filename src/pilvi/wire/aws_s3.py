@@ -15,14 +15,15 @@ from pilvi.core.errors import CloudError, MalformedRequest
 from pilvi.wire import faults
 from pilvi.wire.aws_query import error_fields
 from pilvi.wire.aws_rest import RestXmlCodec
-from pilvi.wire.codec import UNREADABLE, Serialiser
-from pilvi.wire.http import Headers, Response
+from pilvi.wire.codec import UNREADABLE, Match, Parser, Serialiser
+from pilvi.wire.http import Headers, Request, Response
 from pilvi.wire.model import OperationModel, Ref, ServiceModel, Shape
 from pilvi.wire.scalars import Malformed, escape
 from pilvi.wire.validate import Validator
 from pilvi.wire.xmltext import PROLOG, local, parse
 
 NAMESPACE = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+ENCRYPTION = "x-amz-server-side-encryption"
 MALFORMED = "The XML you provided was not well-formed or did not validate against our published schema"
 
 LISTS = frozenset({"PutBucketAcl", "PutObjectAcl"})
@@ -80,6 +81,10 @@ class S3Codec(RestXmlCodec):
     def __init__(self, service: ServiceModel, protocol: str) -> None:
         super().__init__(service, protocol)
         self._validator = Validator(_bodies_alone(service), lambda _: malformed_xml())
+
+    def compile_parser(self, operation: OperationModel) -> Parser:
+        parse = super().compile_parser(operation)
+        return _reading(parse) if operation.name in {"GetObject", "HeadObject"} else parse
 
     def compile_serialiser(self, operation: OperationModel) -> Serialiser:
         if operation.name == "GetBucketLocation":
@@ -173,6 +178,20 @@ def _partial(serialise: Serialiser) -> Serialiser:
         return response
 
     return serialise_part
+
+
+def _reading(parse: Parser) -> Parser:
+    """How an object is encrypted is said when it is written. Who says it in reading is refused, though no member has it."""
+
+    def parse_reading(match: Match, request: Request) -> dict[str, Any]:
+        if ENCRYPTION in request.headers:
+            raise faults.named(MalformedRequest, "InvalidArgument", 400)(
+                f"{ENCRYPTION} header is not supported for this operation.",
+                fields={"ArgumentName": ENCRYPTION, "ArgumentValue": request.headers[ENCRYPTION]},
+            )
+        return parse(match, request)
+
+    return parse_reading
 
 
 def _begun(serialise: Serialiser) -> Serialiser:

@@ -114,12 +114,16 @@ def missing(ctx: Context, bucket: Bucket, key: str, version: str = "") -> CloudE
 
     Who may list what begins with the key may know: where s3:ListBucket depends on s3:prefix, the key is it.
     """
-    if not ctx.may(bucket_check(ctx, bucket, "s3:ListBucket", {"s3:prefix": key})):
+    if not _may_know(ctx, bucket, key):
         return AccessDenied("Access Denied")
     if version:
         return NoSuchVersion(fields={"Key": key, "VersionId": version})
     marker = latest(ctx, bucket, key) if bucket.versioning else None
     return NoSuchKey(fields={"Key": key}, headers=_marker_headers(marker) if marker else None)
+
+
+def _may_know(ctx: Context, bucket: Bucket, key: str) -> bool:
+    return ctx.may(bucket_check(ctx, bucket, "s3:ListBucket", {"s3:prefix": key}))
 
 
 def is_marker(ctx: Context, marker: StoredObject) -> CloudError:
@@ -175,13 +179,18 @@ def on_bucket(action: str, *, any_region: bool = False) -> Checks:
 
 
 def on_object(action: str, told: Callable[[Params], Conditions] | None = None) -> Checks:
-    """One question about an object that is there (or not). `told`: what policies can know of the request."""
+    """One question about an object that is there (or not). `told`: what policies can know of the request.
 
-    def check(ctx: Context, req: Params) -> Check:
+    Who asks to read what is not there and may list it is not asked more: the answer tells nothing that a listing does not.
+    """
+
+    def check(ctx: Context, req: Params) -> Check | list[Check]:
         bucket = find_bucket(ctx, req)
         key: str = req["Key"]
         check_key(key)
         found = named_version(ctx, bucket, req)
+        if found is None and action == "s3:GetObject" and _may_know(ctx, bucket, key):
+            return []
         conditions = existing_tags(found) if found is not None and found.tags else None
         if told is not None:
             conditions = (conditions or {}) | told(req)

@@ -49,7 +49,7 @@ def _stages(ctx: Context, req: UploadPartRequest) -> StagePlan:
     bucket = find_bucket(ctx, req)
     upload = find_upload(ctx, bucket, req)
     wanted = checksums.digests(_promise(req, upload)) | {upload.checksum_kind}
-    return StagePlan(wanted, PART_BYTES_MAX, seal=seals.data_key(ctx, bucket, upload.key, upload.seal, req))
+    return StagePlan(wanted, PART_BYTES_MAX, seal=seals.part_key(ctx, bucket, upload.key, upload.seal, req))
 
 
 @operation("UploadPart", check=on_object("s3:PutObject"), stages=_stages, open=True)
@@ -143,7 +143,7 @@ def upload_part_copy(ctx: Context, req: UploadPartCopyRequest) -> UploadPartCopy
     result: CopyPartResult = {"ETag": f'"{etag}"', "LastModified": when(ctx.now_ms)}
     if upload.chosen:
         result[checksums.MEMBERS[upload.checksum_kind]] = checksum  # type: ignore[literal-required]
-    answer: UploadPartCopyOutput = {"CopyPartResult": result}
+    answer: UploadPartCopyOutput = {"CopyPartResult": result, **seals.shown(upload.seal)}  # type: ignore[typeddict-item]
     if source.version:
         answer["CopySourceVersionId"] = source.version
     return answer
@@ -190,7 +190,7 @@ def _reread(
 ) -> Staged | Restage:
     source_of = source_bucket(ctx, req, named_source(req)[0])
     opened_by = seals.data_key(ctx, source_of, source.key, source.seal, req, prefix="CopySource")
-    key = seals.data_key(ctx, find_bucket(ctx, req), upload.key, upload.seal, req)
+    key = seals.part_key(ctx, find_bucket(ctx, req), upload.key, upload.seal, req)
     sealing = seals.Sealing(key, upload.seal) if upload.seal else None
     return reread(ctx, runs, opened_by, frozenset({"md5", upload.checksum_kind}), sealing)
 

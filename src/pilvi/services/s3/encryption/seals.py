@@ -22,6 +22,12 @@ _CUSTOMER = b"customer"
 _NAMES = {"s3": "AES256", "kms": "aws:kms"}
 _WRONG = "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object."
 
+_MISSING_IN_PART = (
+    "The multipart upload initiate requested encryption. Subsequent part requests must include the appropriate "
+    "encryption parameters."
+)
+_OTHER_IN_PART = "The provided encryption parameters did not match the ones used originally."
+
 
 class Sealing(msgspec.Struct, frozen=True):
     """A data key while it is used, and the seal that will be kept."""
@@ -80,6 +86,19 @@ def data_key(ctx: Context, bucket: Bucket, key: str, seal: Seal | None, req: Par
         if given is None:
             raise
         raise AccessDenied("Access Denied") from None
+
+
+def part_key(ctx: Context, bucket: Bucket, key: str, seal: Seal | None, req: Params) -> bytes:
+    """The key under which the parts of an upload are stored; each of them must bring a customer's key along.
+
+    Raises:
+        InvalidRequest: it is missing, superfluous or not the one that the upload was begun with.
+        CloudError: KMS does not let this caller use the key.
+    """
+    given = customer_key(req)
+    if seal is not None and seal.kind == "customer" and (given is None or given.md5 != seal.proof):
+        raise InvalidRequest(_MISSING_IN_PART if given is None else _OTHER_IN_PART)
+    return data_key(ctx, bucket, key, seal, req)
 
 
 def customer(req: Params, seal: Seal | None, prefix: str = "") -> CustomerKey | None:
