@@ -25,6 +25,7 @@ import msgspec
 
 from pilvi.core.context import Context
 from pilvi.core.errors import AccessDenied
+from pilvi.services.s3.encryption import seals
 from pilvi.services.s3.errors import invalid_argument
 from pilvi.services.s3.locks.rules import default_lock
 from pilvi.services.s3.notify import notify
@@ -113,6 +114,8 @@ def replace(ctx: Context, bucket: Bucket, present: StoredObject | None, made: St
     Returns:
         `made` as it is stored: with its version and rank.
     """
+    if made.seal is not None and made.seal.managed:
+        seals.used(ctx, bucket, made.seal)
     if not bucket.versioning:
         if present is not None:
             release(ctx, present)

@@ -68,6 +68,7 @@ class Seal(msgspec.Struct, frozen=True, omit_defaults=True):
         key: ARN of the KMS key.
         context: KMS's encryption context as the client gave it (JSON text).
         proof: for a customer's key: its MD5 (base64), which answers show.
+        managed: the KMS key is that of an account's alias/aws/s3.
     """
 
     kind: str
@@ -76,6 +77,7 @@ class Seal(msgspec.Struct, frozen=True, omit_defaults=True):
     context: str = ""
     bucket_key: bool = False
     proof: str = ""
+    managed: bool = False
 
 
 class Bucket(Record, frozen=True, omit_defaults=True):

@@ -7,13 +7,15 @@ from typing import Any
 
 import msgspec
 
-from pilvi.core import sealing
+from pilvi.core import arn, sealing
+from pilvi.core.caller import service
 from pilvi.core.context import Context
 from pilvi.core.effects import StagePlan
 from pilvi.core.errors import AccessDenied, CloudError, NotBuilt
 from pilvi.services.s3.encryption.wishes import CUSTOMER_ALGORITHM, CustomerKey, Params, Wish, customer_key
 from pilvi.services.s3.errors import InvalidRequest, S3Error
 from pilvi.services.s3.names import bucket_arn, object_arn
+from pilvi.services.s3.notify import PRINCIPAL
 from pilvi.services.s3.records import Bucket, Seal
 
 MANAGED_KEY = "alias/aws/s3"
@@ -143,7 +145,7 @@ def etag(ctx: Context, seal: Seal | None, md5: bytes) -> str:
 
 def _by_kms(ctx: Context, bucket: Bucket, key: str, wish: Wish) -> Sealing:
     context = msgspec.json.encode(wish.context).decode() if wish.context else ""
-    seal = Seal("kms", b"", context=context, bucket_key=wish.bucket_key)
+    seal = Seal("kms", b"", context=context, bucket_key=wish.bucket_key, managed=not wish.key)
     request = {
         "KeyId": wish.key or MANAGED_KEY,
         "KeySpec": "AES_256",
@@ -152,6 +154,12 @@ def _by_kms(ctx: Context, bucket: Bucket, key: str, wish: Wish) -> Sealing:
     answer = _ask_kms(ctx, bucket, "GenerateDataKey", request)
     seal = msgspec.structs.replace(seal, wrapped=answer["CiphertextBlob"], key=answer["KeyId"])
     return Sealing(answer["Plaintext"], seal)
+
+
+def used(ctx: Context, bucket: Bucket, seal: Seal) -> None:
+    """What is encrypted under an account's alias/aws/s3 is stored: from its first use on KMS lists that key."""
+    s3_itself = service(PRINCIPAL, arn.parse(seal.key).account)
+    ctx.acting_as(s3_itself, region=bucket.region).call("kms", "DescribeKey", {"KeyId": MANAGED_KEY})
 
 
 def _from_kms(ctx: Context, bucket: Bucket, key: str, seal: Seal) -> bytes:
