@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 import threading
 from functools import partial
 from pathlib import Path
@@ -15,6 +17,7 @@ from waiting import wait_until
 
 SOURCE, COPY = "source", "the-copy"
 KILLS = 4
+WRITERS = 4
 TRUST = {"Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}, "Action": "sts:AssumeRole"}
 ALL = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
 
@@ -49,12 +52,12 @@ def history(s3: Any, bucket: str) -> list[tuple[str, str, bool]]:
     return sorted((one["Key"], one["VersionId"], one["IsLatest"]) for one in entries)
 
 
-def write_until_killed(cloud: LiveCloud, acknowledged: dict[str, str], turn: int) -> None:
+def write_until_killed(cloud: LiveCloud, acknowledged: dict[str, str], turn: str) -> None:
     """Writes what takes a reading more, and what does not, until there is nobody who takes it; remembers the rest."""
     s3 = cloud.client("s3")
     for number in range(10_000):
         key = f"{turn}/{number % 7}"
-        body = (b"x" * 400_000) if number % 5 == 0 else b"y"
+        body = b"y" if number % 3 == 0 else b"x" * 1_000_000
         try:
             if number % 11 == 10:
                 acknowledged[s3.delete_object(Bucket=SOURCE, Key=key)["VersionId"]] = key
@@ -62,6 +65,14 @@ def write_until_killed(cloud: LiveCloud, acknowledged: dict[str, str], turn: int
                 acknowledged[s3.put_object(Bucket=SOURCE, Key=key, Body=body)["VersionId"]] = key
         except (BotoCoreError, ClientError):
             return
+
+
+def waiting(cloud: LiveCloud) -> int:
+    """How many replications a dead server owes."""
+    (data,) = cloud.data.glob("*.db")
+    with contextlib.closing(sqlite3.connect(data)) as connection:
+        (count,) = connection.execute("SELECT count(*) FROM outbox WHERE topic = 's3.replicate'").fetchone()
+    return int(count)
 
 
 def at_least(acknowledged: dict[str, str], count: int) -> bool:
@@ -73,14 +84,22 @@ def test_killed_between_write_and_replication(tmp_path: Path) -> None:
     acknowledged: dict[str, str] = {}
     with LiveCloud(tmp_path) as cloud:
         begin(cloud)
+        left = 0
         for turn in range(KILLS):
             enough = len(acknowledged) + 20
-            writer = threading.Thread(target=write_until_killed, args=(cloud, acknowledged, turn))
-            writer.start()
+            writers = [
+                threading.Thread(target=write_until_killed, args=(cloud, acknowledged, f"{turn}/{one}"))
+                for one in range(WRITERS)
+            ]
+            for writer in writers:
+                writer.start()
             wait_until(partial(at_least, acknowledged, enough), "some writes are acknowledged")
             cloud.kill()
-            writer.join()
+            for writer in writers:
+                writer.join()
+            left += waiting(cloud)
             cloud.start()
+        assert left > 0, "the server was never killed between a write and its replication"
         s3 = cloud.client("s3")
         wait_until(lambda: history(s3, COPY) == history(s3, SOURCE), "all is replicated", deadline_s=60)
         here = history(s3, SOURCE)
@@ -92,6 +111,5 @@ def test_killed_between_write_and_replication(tmp_path: Path) -> None:
             copied = s3.get_object(Bucket=COPY, **named)
             assert copied["ServerSideEncryption"] == "AES256"
             assert copied["Body"].read() == s3.get_object(Bucket=SOURCE, **named)["Body"].read()
-        waiting = [one["Key"] for one in s3.list_objects_v2(Bucket=SOURCE).get("Contents", [])]
-        for key in waiting:
-            assert s3.head_object(Bucket=SOURCE, Key=key)["ReplicationStatus"] == "COMPLETED"
+        for one in s3.list_objects_v2(Bucket=SOURCE).get("Contents", []):
+            assert s3.head_object(Bucket=SOURCE, Key=one["Key"])["ReplicationStatus"] == "COMPLETED"
