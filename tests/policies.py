@@ -59,9 +59,10 @@ def judge(
     context: dict[str, str | list[str]] | None = None,
     request: dict[str, str | list[str]] | None = None,
     version: str = "2012-10-17",
+    **how: Any,
 ) -> Decision:
     """The decision about one question under policies made of these statements."""
-    check = Check(action, resource, owner=owner, context=context or {})
+    check = Check(action, resource, owner=owner, context=context or {}, **how)
     return decide(
         Question(caller, check, request or {}, NOW_MS),
         Policies(

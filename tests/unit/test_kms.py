@@ -16,6 +16,7 @@ from pilvi.core import sealing
 from pilvi.core.errors import AccessDenied, CloudError
 from pilvi.services import kms as service
 from pilvi.services.kms import envelopes, managed
+from pilvi.services.kms.inspectors import INSPECTORS
 from pilvi.services.kms.records import Alias, Grant, Key, Material
 from pilvi.state.store import OutboxEntry
 
@@ -331,3 +332,38 @@ def test_who_asks_through_a_service_is_asked_for_himself(cloud: Harness, kms: Ca
         with pytest.raises(AccessDenied):
             ctx.call("kms", "GenerateDataKey", {"KeyId": key, "KeySpec": "AES_256"})
         assert ctx.call("kms", "Encrypt", {"KeyId": key, "Plaintext": b"x"})
+
+
+# -- `pilvi check` -------------------------------------------------------------------------------------------------------
+
+
+def found_wrong(cloud: Harness) -> list[str]:
+    """All that inspectors say of what is stored."""
+    with cloud.store.read() as tx:
+        ctx = cloud.context(tx)
+        said: list[str] = []
+        for one in INSPECTORS:
+            for row in tx[one.record].scan():
+                assert one.title(ctx, row)
+                said += [*one.problems(ctx, row), *one.contents(ctx, row)]
+    return said
+
+
+def test_inspectors_find_what_is_wrong(cloud: Harness, kms: Call) -> None:
+    """Nothing of sound keys; lost and exchanged material, and what belongs to nothing."""
+    key, other = made(kms), made(kms, KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")
+    kms("CreateAlias", AliasName="alias/a", TargetKeyId=key)
+    kms("CreateGrant", KeyId=key, GranteePrincipal=f"arn:aws:iam::{ACCOUNT}:user/ann", Operations=["Encrypt"])
+    kms("RotateKeyOnDemand", KeyId=key)
+    kms("DescribeKey", KeyId="alias/aws/s3")
+    assert found_wrong(cloud) == []
+    with cloud.store.read() as tx:
+        row = tx[Material].get(key, 1)
+        assert row is not None
+    broken = Material(key, 1, row.id, row.created_ms, bytes(len(row.wrapped)))
+    cloud.store.write(lambda tx: tx[Material].put(broken))
+    assert found_wrong(cloud) == ["is not what was wrapped: nothing that it encrypted can be opened"]
+    cloud.store.write(lambda tx: (tx[Material].put(row), tx[Material].delete(other, 1)))
+    assert found_wrong(cloud) == ["has lost the material that it encrypts with"]
+    cloud.store.write(lambda tx: (tx[Key].delete(key), tx[Key].delete(other)))
+    assert found_wrong(cloud) == ["belongs to a key that does not exist"] * 4

@@ -109,6 +109,50 @@ class TestOneAccount:
         assert allowed(allow(), by_resource=[failing, allow(**ACCOUNT)])
 
 
+class TestKeys:
+    """Where the resource's policy is the root of authority, as that of a KMS key is."""
+
+    def asked(self, *identity, by_policy=(), **more):
+        return allowed(*identity, by_resource=list(by_policy), policy_decides=True, **more)
+
+    def test_own_policies_alone_do_not_help(self):
+        """Neither a user's, nor being the root."""
+        assert not self.asked(allow())
+        assert not self.asked(caller=ROOT)
+        assert not self.asked(allow(), caller=SESSION)
+        assert not self.asked(allow(), by_policy=[allow(Principal={"AWS": THERE})])
+
+    def test_the_policy_can_leave_it_to_the_account(self):
+        """Then own policies decide, and the root may everything."""
+        assert self.asked(allow(), by_policy=[allow(**ACCOUNT)])
+        assert not self.asked(by_policy=[allow(**ACCOUNT)])
+        assert self.asked(caller=ROOT, by_policy=[allow(**ACCOUNT)])
+        assert not self.asked(allow(), by_policy=[allow("s3:ListBucket", **ACCOUNT)])
+
+    def test_a_grant_is_as_good_as_the_policy(self):
+        """It names a user, a session, a role or an account, each as directly as a statement would."""
+        assert self.asked(grantees=(BOB.arn,))
+        assert self.asked(grantees=(BOB.arn,), boundary=[OTHER_ACTION])
+        assert self.asked(caller=SESSION, grantees=(SESSION.arn,))
+        assert self.asked(caller=SESSION, grantees=(SESSION.identity_arn,))
+        assert not self.asked(caller=SESSION, grantees=(SESSION.identity_arn,), session=[OTHER_ACTION])
+        assert not self.asked(grantees=(f"arn:aws:iam::{HERE}:root",))
+        assert self.asked(allow(), grantees=(f"arn:aws:iam::{HERE}:root",))
+        assert self.asked(caller=S3, grantees=("s3.amazonaws.com",))
+        assert not self.asked(caller=S3, grantees=("lambda.amazonaws.com",))
+        assert not self.asked(grantees=(STRANGER.arn,))
+
+    def test_a_deny_is_stronger_than_a_grant(self):
+        """Wherever it stands."""
+        assert not self.asked(deny(), grantees=(BOB.arn,))
+        assert not self.asked(by_policy=[deny(**THE_USER)], grantees=(BOB.arn,))
+
+    def test_a_stranger_needs_both_sides(self):
+        """A grant to another account's user is of use to who is allowed at home."""
+        assert not self.asked(caller=STRANGER, grantees=(STRANGER.arn,))
+        assert self.asked(allow(), caller=STRANGER, grantees=(STRANGER.arn,))
+
+
 class TestTrust:
     ROLE = f"arn:aws:iam::{HERE}:role/reader"
 

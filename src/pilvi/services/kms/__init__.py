@@ -15,6 +15,7 @@ from pilvi.services.kms import (
     tags,
 )
 from pilvi.services.kms.deletion import Delete
+from pilvi.services.kms.inspectors import INSPECTORS
 from pilvi.services.kms.records import RECORDS
 from pilvi.services.kms.rotation import Rotate
 
@@ -23,4 +24,5 @@ SERVICE = service(
     [aliases, datakeys, deletion, encrypting, grants, keys, macs, policies, rotation, signing, tags],
     RECORDS,
     deliveries=[Delete(), Rotate()],
+    inspectors=INSPECTORS,
 )
