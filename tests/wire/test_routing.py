@@ -43,6 +43,8 @@ def routed(line: str, signed: str | None = "s3", body: bytes = b"", **headers: s
         ("PUT /b?notification", "PutBucketNotificationConfiguration"),
         ("PUT /b?analytics", "PutBucketAnalyticsConfiguration"),
         ("POST /b?delete", "DeleteObjects"),
+        ("POST /b", "PostObject"),
+        ("POST /b?x", "PostObject"),
         ("GET /b/k", "GetObject"),
         ("GET /b/k?x-id=GetObject", "GetObject"),
         ("GET /b/k?response-content-type=text/plain", "GetObject"),
@@ -63,13 +65,21 @@ def test_s3_operations(line: str, operation: str) -> None:
     assert routed(line)[:2] == ("s3", operation)
 
 
+@pytest.mark.parametrize("signed", [None, "s3"])
+@pytest.mark.parametrize("line", ["GET /", "POST /?Action=x&delete", "PUT /service/x/operation/y", "GET /%ff"])
+def test_websites(line: str, signed: str | None) -> None:
+    """Under the host of a website everything is for the website."""
+    found = routed(line, signed, host="a.b.s3-website.eu-west-1.localhost:80", smithy_protocol="rpc-v2-cbor")
+    assert found == ("s3", "GetWebsite", {"Bucket": "a.b"})
+
+
 def test_s3_copies() -> None:
     """A copy differs from an upload by one header."""
     assert routed("PUT /b/k", x_amz_copy_source="a/b")[1] == "CopyObject"
     assert routed("PUT /b/k?partNumber=1&uploadId=2", x_amz_copy_source="a/b")[1] == "UploadPartCopy"
 
 
-@pytest.mark.parametrize("line", ["POST /b", "POST /b/k", "PATCH /b/k", "DELETE /", "PUT /"])
+@pytest.mark.parametrize("line", ["POST /b/k", "PATCH /b/k", "DELETE /", "PUT /"])
 def test_s3_without_operation(line: str) -> None:
     """What S3 does not offer is MethodNotAllowed, 405."""
     with pytest.raises(CloudError) as caught:

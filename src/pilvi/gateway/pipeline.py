@@ -18,7 +18,7 @@ import asyncio
 import itertools
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -26,19 +26,18 @@ from pilvi.core.caller import ANONYMOUS, Caller
 from pilvi.core.clock import Clock, Ids
 from pilvi.core.context import Context, RequestInfo
 from pilvi.core.effects import Body, Compute, Invocation, Invoke, Outcome, Restage, Staged, StagePlan, WaitFor
-from pilvi.core.errors import CloudError, InternalFailure, NotBuilt, ServiceUnavailable
+from pilvi.core.errors import CloudError, InternalFailure, NotBuilt
 from pilvi.core.operation import Operation, Service, Stages
 from pilvi.core.watched import WATCHED, Watcher, nobody
-from pilvi.gateway import cors, integrity, watch
+from pilvi.gateway import cors, effects, integrity, watch
 from pilvi.gateway.answer import Answer, Plan, streamed
-from pilvi.gateway.bodies import Receiver, receiver_for, storage_error, unchunk
+from pilvi.gateway.bodies import Receiver, receiver_for, unchunk
 from pilvi.gateway.cloud import LocalCloud, authorise
 from pilvi.gateway.forms import FormReceiver
 from pilvi.gateway.observe import Observer
-from pilvi.gateway.waits import Place, Waits
+from pilvi.gateway.waits import Waits
 from pilvi.identity.authenticate import AuthenticationFailed
 from pilvi.identity.identity import Identity
-from pilvi.state.restage import COPIERS, Copy, SourceGone
 from pilvi.state.store import Store, Tx
 from pilvi.wire import protocol, sigv4
 from pilvi.wire import route as routing
@@ -55,7 +54,6 @@ PerformAtOnce = Callable[[Invocation, Told], Callable[[], None] | None]  # what 
 BODY_BYTES_MAX = 70 * 1024 * 1024  # AWS's largest bounded request: a function's zip in base64
 UNSIGNED_BODY_BYTES_MAX = 1024 * 1024
 UNASKED_BODY_BYTES_MAX = 64 * 1024  # of strangers, where the question whether they may depends on what the body says
-RESTAGES_MAX = 3  # a source that changes more often while it is read is given up
 TOKEN_PROBLEMS = frozenset({AuthProblem.BAD_TOKEN, AuthProblem.EXPIRED_TOKEN})
 
 
@@ -335,13 +333,13 @@ class Exchange:
     def write(self) -> Awaitable[Response]:
         """One attempt on the writer; the future has its answer once it is durable."""
         answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-        self.gateway.store.submit(partial(self._attempt, False, None), partial(self._attempted, answer))
+        self.gateway.store.submit(partial(self.attempt, False, None), partial(self._attempted, answer))
         return answer
 
-    def _attempt(self, waited: bool, restaged: Staged | None, tx: Tx) -> Any:
+    def attempt(self, waited: bool, restaged: Staged | None, tx: Tx) -> Any:
         result = self.operation.run(self.context(tx, waited=waited, restaged=restaged), self.shape)
         if isinstance(result, WaitFor | Restage | Compute):
-            raise _Unfinished(result)
+            raise effects.Unfinished(result)
         return result
 
     def _attempted(self, answer: asyncio.Future[Response], result: Any, error: BaseException | None) -> None:
@@ -351,12 +349,12 @@ class Exchange:
                 self.abort()
             return
         try:
-            if isinstance(error, _Unfinished):
-                _finish_in_task(answer, self.go_on(error.effect))
+            if isinstance(error, effects.Unfinished):
+                effects.finish_in_task(answer, effects.go_on(self, error.effect))
             elif error is not None:
                 answer.set_result(self.fail(error))
             elif isinstance(result, Invoke):
-                _finish_in_task(answer, self.invoke(result))
+                effects.finish_in_task(answer, effects.invoke(self, result))
             else:
                 answer.set_result(self.serialise(result, None))
         except Exception as failure:  # noqa: BLE001
@@ -382,102 +380,10 @@ class Exchange:
 
     def settle(self, result: Any, tx: Tx) -> Answer:
         if isinstance(result, Invoke):
-            return self.invoke_at_once(result) or self.invoke(result)
+            return effects.invoke_at_once(self, result) or effects.invoke(self, result)
         if isinstance(result, WaitFor):
-            return self.sleep(result)
+            return effects.sleep(self, result)
         return self.serialise(result, tx)
-
-    def invoke_at_once(self, effect: Invoke) -> Awaitable[Response] | None:
-        """The way without a task; None when user code cannot begin now."""
-        if self.gateway.perform_at_once is None:
-            return None
-        answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-        cancel = self.gateway.perform_at_once(effect.invocation, partial(self._performed, answer, effect))
-        if cancel is None:
-            return None
-        answer.add_done_callback(lambda done: cancel() if done.cancelled() else None)
-        return answer
-
-    def _performed(
-        self, answer: asyncio.Future[Response], effect: Invoke, outcome: Outcome | None, error: BaseException | None
-    ) -> None:
-        if answer.done():
-            return
-        try:
-            if outcome is None:
-                answer.set_result(self.fail(error or InternalFailure("User code had no outcome.")))
-            else:
-                answer.set_result(self.serialise(effect.then(outcome), None))
-        except Exception as failure:  # noqa: BLE001
-            answer.set_result(self.fail(failure))
-
-    async def invoke(self, effect: Invoke) -> Response:
-        try:
-            outcome = await self.gateway.perform(effect.invocation)
-            return self.serialise(effect.then(outcome), None)
-        except Exception as error:  # noqa: BLE001
-            return self.fail(error)
-
-    async def sleep(self, wait: WaitFor) -> Response:
-        """Sleeps and tries again until the operation answers; after the deadline it must."""
-        gateway = self.gateway
-        found: Any = wait
-        try:
-            while isinstance(found, WaitFor):
-                with Place(gateway.waits, found.topic) as place:
-                    found = await self.look_again(waited=False)
-                    if isinstance(found, WaitFor):
-                        woken = await place.sleep((found.deadline_ms - gateway.clock.now_ms()) / 1000)
-                        found = await self.look_again(waited=not woken)
-                        assert woken or not isinstance(found, WaitFor), "after its deadline an operation answers"
-            return await self.invoke(found) if isinstance(found, Invoke) else self.serialise(found, None)
-        except Exception as error:  # noqa: BLE001
-            return self.fail(error)
-
-    def go_on(self, effect: WaitFor | Restage | Compute) -> Coroutine[Any, Any, Response]:
-        """What an attempt asked for before it can be made again, and the attempt."""
-        if isinstance(effect, WaitFor):
-            return self.sleep(effect)
-        return self.compute(effect) if isinstance(effect, Compute) else self.restage(effect)
-
-    async def compute(self, effect: Compute) -> Response:
-        """Computes on a thread of its own, and tries again with what came of it."""
-        try:
-            self.computed = await asyncio.get_running_loop().run_in_executor(None, effect.work)
-            return self.serialise(await self.look_again(), None)
-        except Exception as error:  # noqa: BLE001
-            return self.fail(error)
-
-    async def restage(self, effect: Restage) -> Response:
-        """Reads stored bytes once more, and tries again with what came of it."""
-        loop, found = asyncio.get_running_loop(), None
-        try:
-            for _ in range(RESTAGES_MAX):
-                copy = Copy(self.gateway.store, effect)
-                try:
-                    found = await self.look_again(restaged=await loop.run_in_executor(COPIERS, copy.run))
-                except SourceGone:
-                    found = await self.look_again()
-                finally:
-                    copy.abort()
-                if not isinstance(found, Restage):
-                    return self.serialise(found, None)
-                effect = found
-            return self.fail(ServiceUnavailable("The source is changed faster than it can be read."))
-        except OSError as error:
-            return self.fail(storage_error(error))
-        except Exception as error:  # noqa: BLE001
-            return self.fail(error)
-
-    async def look_again(self, *, waited: bool = False, restaged: Staged | None = None) -> Any:
-        """One more attempt; a WaitFor when there is still nothing."""
-        self.now_ms = self.gateway.clock.now_ms()
-        tried: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.gateway.store.submit(partial(self._attempt, waited, restaged), partial(_resolve, tried))
-        try:
-            return await tried
-        except _Unfinished as again:
-            return again.effect
 
     # -- the answer --------------------------------------------------------------------------------------------------
 
@@ -544,31 +450,3 @@ class Exchange:
         )
         if WATCHED in self.memo:
             watch.tell(self, response, error, bytes_out, now)
-
-
-class _Unfinished(Exception):
-    """Undoes an attempt that is to be made again."""
-
-    def __init__(self, effect: WaitFor | Restage | Compute) -> None:
-        self.effect = effect
-
-
-def _resolve(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
-    if future.done():
-        return
-    if error is not None:
-        future.set_exception(error)
-    else:
-        future.set_result(result)
-
-
-def _finish_in_task(answer: asyncio.Future[Response], work: Coroutine[Any, Any, Response]) -> None:
-    """What takes longer goes on in a task; a client that goes away cancels it through its answer."""
-    task = asyncio.get_running_loop().create_task(work)
-    answer.add_done_callback(lambda done: task.cancel() if done.cancelled() else None)
-    task.add_done_callback(partial(_hand_over, answer))
-
-
-def _hand_over(answer: asyncio.Future[Response], task: "asyncio.Task[Response]") -> None:
-    if not answer.done():
-        answer.set_result(task.result())

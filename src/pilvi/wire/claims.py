@@ -185,9 +185,10 @@ def _read_old_header(credentials: str, headers: Mapping[str, str]) -> Claims:
     """The claims of a header signed with version 2: `AWS id:signature`."""
     key, _, signature = credentials.partition(":")
     amz = headers.get("x-amz-date")
-    if amz == "":  # an empty one replaces Date as a full one would
-        timestamp, problem, details = "", AuthProblem.DATE_MISSING, ()
-    else:
+    timestamp = ""
+    problem: AuthProblem | None = AuthProblem.DATE_MISSING
+    details: tuple[str, ...] = ()
+    if amz != "":  # an empty one replaces Date as a full one would
         timestamp, problem, details = _other_date(amz or "", headers.get("date", ""))
     if problem is None and timestamp < _EPOCH:
         problem = AuthProblem.DATE_MALFORMED
