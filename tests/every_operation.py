@@ -154,6 +154,9 @@ class Things:
             "Policy": json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
             "PublicAccessBlockConfiguration": {"BlockPublicAcls": False},
             "WebsiteConfiguration": {"IndexDocument": {"Suffix": "index.html"}},
+            "ServerSideEncryptionConfiguration": {
+                "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
+            },
             "Tagging": {"TagSet": [{"Key": "k", "Value": "v"}]},
             "VersioningConfiguration": {"Status": "Enabled"},
         }
