@@ -11,15 +11,16 @@ import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from pilvi.services.s3 import errors
 from s3kit import Buckets
 
 BUCKET = "photos"
-KEYS = ["a", "a/b", "c"]
+KEYS = ["a", "b/c"]
 keys = st.sampled_from(KEYS)
 data = st.binary(max_size=8)
+picks = st.sampled_from([0, 0, 0, 1, 1, 2])  # mostly the latest: that is where something moves up
 
 
 Lines = list[tuple[str, str, bool, bool]]
@@ -71,6 +72,14 @@ class Versions(RuleBasedStateMachine):
 
     # -- changes -------------------------------------------------------------------------------------------------------
 
+    @initialize(status=st.sampled_from(["", "Enabled", "Enabled", "Suspended"]), before=st.sets(keys))
+    def begin(self, status: str, before: set[str]) -> None:
+        """Most histories are of buckets with versions, over objects from before that."""
+        for key in sorted(before):
+            self.put(key, b"before")
+        if status:
+            self.switch(status)
+
     @rule(status=st.sampled_from(["Enabled", "Suspended"]))
     def switch(self, status: str) -> None:
         self.s3.s3("PutBucketVersioning", Bucket=BUCKET, VersioningConfiguration={"Status": status})
@@ -95,7 +104,7 @@ class Versions(RuleBasedStateMachine):
         self.push(key, self.answered(self.s3.multipart(BUCKET, key, parts)), b"".join(parts))
         self.model[key][0].parts = True
 
-    @rule(source=keys, pick=st.integers(0, 5), to=keys)
+    @rule(source=keys, pick=picks, to=keys)
     def copy(self, source: str, pick: int, to: str) -> None:
         """Any version can be copied, onto its own key too."""
         line = self.model[source]
@@ -122,7 +131,13 @@ class Versions(RuleBasedStateMachine):
             assert (answer["VersionId"] == "null") == (self.status == "Suspended")
             self.push(key, answer["VersionId"], None)
 
-    @rule(key=keys, pick=st.integers(0, 5))
+    @rule(key=keys)
+    def undelete(self, key: str) -> None:
+        """As often as there are delete markers in front."""
+        while self.model[key] and self.model[key][0].data is None:
+            self.delete_version(key, 0)
+
+    @rule(key=keys, pick=picks)
     def delete_version(self, key: str, pick: int) -> None:
         line = self.model[key]
         if pick >= len(line):
@@ -145,7 +160,7 @@ class Versions(RuleBasedStateMachine):
             self.model[key].remove(known)
             assert said.get("DeleteMarkerVersionId") == (known.version if known.data is None else None)
 
-    @rule(key=keys, pick=st.integers(0, 5), value=st.sampled_from(["1", "2"]))
+    @rule(key=keys, pick=picks, value=st.sampled_from(["1", "2"]))
     def tag(self, key: str, pick: int, value: str) -> None:
         line = self.model[key]
         if pick >= len(line):
@@ -187,7 +202,7 @@ class Versions(RuleBasedStateMachine):
         assert answer.get("VersionId", "null") == known.version
         assert answer.get("TagCount", 0) == len(known.tags)
 
-    @rule(key=keys, pick=st.integers(0, 5))
+    @rule(key=keys, pick=picks)
     def get_version(self, key: str, pick: int) -> None:
         line = self.model[key]
         if pick >= len(line):

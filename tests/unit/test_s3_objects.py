@@ -15,7 +15,7 @@ from pilvi.core.context import Context
 from pilvi.core.errors import AccessDenied
 from pilvi.services.s3 import objects
 from pilvi.services.s3.access import named_bucket
-from pilvi.services.s3.records import Bucket, StoredObject
+from pilvi.services.s3.records import Bucket, OlderVersion, StoredObject
 from s3kit import Buckets
 
 T = TypeVar("T")
@@ -107,6 +107,19 @@ def test_an_update_finds_the_version_wherever_it_stands(s3: Buckets) -> None:
         after = line(s3, FROM)
         assert after[number] == changed
         assert after[number + 1 :] == before[number + 1 :]
+
+
+def test_a_version_is_behind_since_something_first_took_its_place(s3: Buckets) -> None:
+    """Also when what took it was a null marker that has gone for something else: lifecycle rules count from there."""
+    s3.put(FROM, "a", b"1")
+    s3.s3("PutBucketVersioning", Bucket=FROM, VersioningConfiguration={"Status": "Suspended"})
+    s3.clock.advance(1000)
+    s3.s3("DeleteObject", Bucket=FROM, Key="a")
+    since = s3.clock.now_ms()
+    s3.clock.advance(1000)
+    s3.put(FROM, "a", b"2")
+    rows = inside(s3, FROM, lambda ctx, bucket: list(ctx.tx[OlderVersion].scan(bucket.id, "a")))
+    assert [row.superseded_ms for row in rows] == [since]
 
 
 @pytest.mark.parametrize("text", ["", "x", "A" * 32, "null"])
