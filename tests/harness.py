@@ -17,9 +17,10 @@ from pilvi.core import caller as callers
 from pilvi.core import sealing
 from pilvi.core.caller import Caller, Check, SessionCredentials
 from pilvi.core.context import Context, RequestInfo
-from pilvi.core.effects import Compute
+from pilvi.core.effects import Compute, Restage, Staged
 from pilvi.core.errors import AccessDenied
 from pilvi.core.operation import Operation
+from pilvi.state.restage import Copy, SourceGone
 from pilvi.state.sqlite import SqliteStore
 from pilvi.state.store import OutboxEntry
 from stores import FakeClock
@@ -102,6 +103,13 @@ def checks_of(check: Any, ctx: Context, request: dict[str, Any], default: str) -
     return found if isinstance(found, list) else [found]
 
 
+class Unfinished(Exception):
+    """Undoes an attempt that is to be made again."""
+
+    def __init__(self, effect: Restage | Compute) -> None:
+        self.effect = effect
+
+
 class Harness:
     def __init__(self, folder: Path, *, region: str = "us-east-1", account: str = ACCOUNT) -> None:
         self.clock = FakeClock()
@@ -129,22 +137,62 @@ class Harness:
 
     def run_as(self, caller: Caller, service: str, operation: str, /, **request: Any) -> Any:
         found = services.discover()[service].operations[operation]
-        computed: Any = None
-
-        def attempt(tx: Any) -> Any:
-            ctx = self.context(tx, caller)
-            ctx.computed = computed
-            self.authorise(ctx, service, found, request)
-            return found.run(ctx, request)
-
         if found.only_reads(request):
             with self.store.read() as tx:
-                return attempt(tx)
-        result = self.store.write(attempt)
-        if isinstance(result, Compute):
-            computed = result.work()
-            return self.store.write(attempt)
-        return result
+                return self._attempt(tx, caller, service, found, request)
+        return self._write(caller, service, found, request)
+
+    def _write(self, caller: Caller, service: str, operation: Operation, request: dict[str, Any]) -> Any:
+        """As the edge does it: what an attempt asks for is done outside of any transaction, and the attempt made again."""
+        restaged: Staged | None = None
+        computed: Any = None
+        copies: list[Copy] = []
+
+        def attempt(tx: Any) -> Any:
+            result = self._attempt(tx, caller, service, operation, request, restaged, computed)
+            if isinstance(result, Restage | Compute):
+                raise Unfinished(result)
+            return result
+
+        try:
+            while True:
+                try:
+                    return self.store.write(attempt)
+                except Unfinished as again:
+                    if isinstance(again.effect, Compute):
+                        computed = again.effect.work()
+                    else:
+                        copies.append(Copy(self.store, again.effect))
+                        restaged = self._read_again(copies[-1])
+        finally:
+            for copy in copies:
+                copy.abort()
+
+    def _read_again(self, copy: Copy) -> Staged | None:
+        try:
+            staged = copy.run()
+        except SourceGone:
+            staged = None
+        self.meanwhile()
+        return staged
+
+    def meanwhile(self) -> None:
+        """What others do between the reading of a copy's source and the attempt that follows."""
+
+    def _attempt(
+        self,
+        tx: Any,
+        caller: Caller,
+        service: str,
+        operation: Operation,
+        request: dict[str, Any],
+        restaged: Staged | None = None,
+        computed: Any = None,
+    ) -> Any:
+        ctx = self.context(tx, caller)
+        ctx.restaged, ctx.computed = restaged, computed
+        self.authorise(ctx, service, operation, request)
+        return operation.run(ctx, request)
 
     def authorise(self, ctx: Context, service: str, operation: Operation, request: dict[str, Any]) -> None:
         """Raises AccessDenied."""

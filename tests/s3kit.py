@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import msgspec
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
@@ -55,9 +56,11 @@ class Buckets(Harness):
         assert found.stages is not None
         with self.store.read() as tx:
             plan = found.stages(self.context(tx), request)
-        stage = self.store.stage()
+        stage = self.store.stage(plan.seal, plan.digests)
         stage.write(data)
         staged = stage.finish({name: digest(name, data) for name in plan.digests | told}, trailers or {})
+        if plan.carry is not None:
+            staged = msgspec.structs.replace(staged, carry=plan.carry)
         try:
             return self.s3(operation, **request, Body=staged)
         except BaseException:

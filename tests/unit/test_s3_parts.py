@@ -386,7 +386,7 @@ def test_conditions_of_copies(s3: Buckets, condition: dict[str, str]) -> None:
 
 
 def test_copies_of_uploads_in_parts(s3: Buckets) -> None:
-    """The copy is one piece to its readers, with the digests of the whole; the bytes are shared all the same."""
+    """The copy is one piece, read once more: with the digests of the whole, and bytes of its own."""
     s3.multipart("photos", "big", PARTS, ChecksumAlgorithm="SHA256")
     answer = copy(s3, "photos/big", "copy")
     assert answer["ETag"] == f'"{hashlib.md5(WHOLE).hexdigest()}"'
@@ -394,11 +394,51 @@ def test_copies_of_uploads_in_parts(s3: Buckets) -> None:
     body, got = s3.get("photos", "copy", PartNumber=1)
     assert body == WHOLE
     assert "PartsCount" not in got
+    assert s3.blobs() == 4
+    s3.s3("DeleteObject", Bucket="photos", Key="big")
+    assert s3.blobs() == 1
+    assert s3.get("photos", "copy")[0] == WHOLE
+    s3.s3("DeleteObject", Bucket="photos", Key="copy")
+    assert s3.blobs() == 0
+
+
+def test_a_large_copy_of_an_upload_in_parts_stays_in_parts(s3: Buckets, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its bytes are shared, its ETag is that of its source."""
+    monkeypatch.setattr("pilvi.services.s3.copy.REREAD_BYTES_MAX", len(WHOLE) - 1)
+    s3.multipart("photos", "big", PARTS)
+    assert copy(s3, "photos/big", "copy")["ETag"].endswith(f'-{len(PARTS)}"')
     assert s3.blobs() == 3
     s3.s3("DeleteObject", Bucket="photos", Key="big")
     assert s3.get("photos", "copy")[0] == WHOLE
     s3.s3("DeleteObject", Bucket="photos", Key="copy")
     assert s3.blobs() == 0
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_source_that_changes_while_it_is_read(s3: Buckets, monkeypatch: pytest.MonkeyPatch, gone: bool) -> None:
+    """What was read of the one before is thrown away; the copy is of what is there now, and as encrypted as was asked."""
+    s3.put("photos", "a", b"before")
+    others = iter([True])
+
+    def change() -> None:
+        if not next(others, False):
+            return
+        if gone:
+            s3.s3("DeleteObject", Bucket="photos", Key="a")
+        else:
+            s3.put("photos", "a", b"after")
+
+    monkeypatch.setattr(s3, "meanwhile", change)
+    if gone:
+        with pytest.raises(errors.NoSuchKey):
+            copy(s3, "photos/a", "b", ServerSideEncryption="AES256")
+        assert s3.blobs() == 0
+        return
+    copy(s3, "photos/a", "b", ServerSideEncryption="AES256")
+    body, answer = s3.get("photos", "b")
+    assert (body, answer["ServerSideEncryption"]) == (b"after", "AES256")
+    assert s3.blobs() == 2
+    assert not any((s3.folder / "staging").iterdir())
 
 
 def test_another_checksum_for_a_copy(s3: Buckets) -> None:
@@ -425,7 +465,7 @@ def test_what_a_copy_asks(s3: Buckets) -> None:
 
 
 def test_parts_copied_from_objects(s3: Buckets) -> None:
-    """A range of any object, across its parts, becomes a part; bytes are shared, digests are true."""
+    """A range of any object, across its parts, becomes a part: read once more; a whole object is shared. Digests are true."""
     s3.multipart("photos", "source", PARTS)
     s3.put("photos", "small", b"tail")
     upload = begin(s3)
@@ -440,7 +480,7 @@ def test_parts_copied_from_objects(s3: Buckets) -> None:
         "UploadPartCopy", Bucket="photos", Key="big", UploadId=upload, PartNumber=2, CopySource="photos/small"
     )["CopyPartResult"]
     assert second["ETag"] == f'"{hashlib.md5(b"tail").hexdigest()}"'
-    assert s3.blobs() == 4
+    assert s3.blobs() == 5
     for key in ("source", "small"):
         s3.s3("DeleteObject", Bucket="photos", Key=key)
     complete(s3, upload, [{"PartNumber": 1, "ETag": first["ETag"]}, {"PartNumber": 2, "ETag": second["ETag"]}])

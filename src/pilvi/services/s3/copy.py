@@ -170,9 +170,8 @@ def _reread(
     """The source as one piece of its own, with digests and a seal of its own."""
     source_of = source_bucket(ctx, req, named_source(req)[0])
     opened_by = seals.data_key(ctx, source_of, source.key, source.seal, req, prefix="CopySource")
-    sealing = None if ctx.restaged else seals.begin(ctx, bucket, req["Key"], wish)
     runs = [run for piece in pieces_of(ctx, source) for run in piece.runs if run[2]]
-    staged = reread(ctx, runs, opened_by, frozenset({"md5", kind}), sealing)
+    staged = reread(ctx, runs, opened_by, frozenset({"md5", kind}), lambda: seals.begin(ctx, bucket, req["Key"], wish))
     if isinstance(staged, Restage):
         return staged
     seal = staged.carry.seal

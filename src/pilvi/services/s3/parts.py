@@ -192,7 +192,7 @@ def _reread(
     opened_by = seals.data_key(ctx, source_of, source.key, source.seal, req, prefix="CopySource")
     key = seals.part_key(ctx, find_bucket(ctx, req), upload.key, upload.seal, req)
     sealing = seals.Sealing(key, upload.seal) if upload.seal else None
-    return reread(ctx, runs, opened_by, frozenset({"md5", upload.checksum_kind}), sealing)
+    return reread(ctx, runs, opened_by, frozenset({"md5", upload.checksum_kind}), lambda: sealing)
 
 
 # -- what is there already ---------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ Such bytes are read once more, outside of the transaction (core.effects.Restage)
 one finds what was read, if the source is still the same.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -22,18 +22,23 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 def reread(
-    ctx: Context, runs: Iterable[Run], opened_by: bytes, digests: frozenset[str], sealing: Sealing | None
+    ctx: Context,
+    runs: Iterable[Run],
+    opened_by: bytes,
+    digests: frozenset[str],
+    begin: Callable[[], Sealing | None],
 ) -> Staged | Restage:
     """What the reading of these runs brought, or the wish that they be read.
 
     Args:
         opened_by: the data key of the runs' blobs; b"" when they are stored in plain.
-        sealing: for what comes of it; used only while it has not come.
+        begin: how what comes of it is sealed; asked only when these very runs have not been read.
     """
     wanted = tuple(runs)
     done = ctx.restaged
     if done is not None and isinstance(done.carry, Reading) and done.carry.runs == wanted:
         return done
+    sealing = begin()
     body = Body(tuple(Segment(*run, opened_by) for run in wanted))
     seal = sealing.seal if sealing else None
     return Restage(body, StagePlan(digests, seal=sealing.key if sealing else b"", carry=Reading(wanted, seal)))
