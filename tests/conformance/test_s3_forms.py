@@ -212,6 +212,7 @@ def test_empty_files_and_what_follows_a_file(wire: Wire, root: Signer, s3: Any, 
             'Policy Condition failed: ["starts-with", "$Content-Type", "image/"]',
         ),
     ],
+    ids=["key", "metadata", "extra metadata", "extra fields", "type"],
 )
 def test_what_a_policy_does_not_allow(
     wire: Wire, root: Signer, s3: Any, bucket: str, change: dict[str, str], reason: str
