@@ -178,6 +178,7 @@ def test_a_key_is_switched_off_and_on(kms: Any) -> None:
 def test_a_deletion_is_announced_and_taken_back(kms: Any) -> None:
     """Until its time has come a key that will be deleted can be described and saved, and nothing else."""
     made = new(kms)
+    kms.enable_key_rotation(KeyId=made["KeyId"])
     for days in (6, 31):
         with refused("ValidationException", 400):
             kms.schedule_key_deletion(KeyId=made["KeyId"], PendingWindowInDays=days)
@@ -205,8 +206,11 @@ def test_a_deletion_is_announced_and_taken_back(kms: Any) -> None:
         assert refusal_of("KMSInvalidStateException", call, KeyId=made["KeyId"], **params) == (
             f"{made['Arn']} is pending deletion."
         )
+    kms.put_key_policy(KeyId=made["KeyId"], Policy=kms.get_key_policy(KeyId=made["KeyId"])["Policy"])
+    assert kms.get_key_rotation_status(KeyId=made["KeyId"])["KeyRotationEnabled"] is False
     assert kms.cancel_key_deletion(KeyId=made["KeyId"])["KeyId"] == made["Arn"]
     assert kms.describe_key(KeyId=made["KeyId"])["KeyMetadata"]["KeyState"] == "Disabled"
+    assert kms.get_key_rotation_status(KeyId=made["KeyId"])["KeyRotationEnabled"] is True
 
 
 # -- encryption ----------------------------------------------------------------------------------------------------------

@@ -36,7 +36,8 @@ class Operation(msgspec.Struct, frozen=True):
     Attributes:
         reads: it changes nothing: runs on a snapshot, on the event loop's thread; must be quick. A function of the
             request where that depends (`only_reads` asks it).
-        heavy: a reading operation that may take milliseconds: runs on a snapshot in a thread of its own.
+        heavy: a reading operation that may take milliseconds: runs on a snapshot in a thread of its own. A function of
+            the request where that depends (`takes_long` asks it).
         check: what must be allowed. Runs on a snapshot before the body is read. None: the default check,
             `<iam prefix>:<operation name>` on "*". An empty list: authenticated is enough (sts:GetCallerIdentity).
         open: the check is made even for callers without credentials (anonymous): resource policies decide.
@@ -47,7 +48,7 @@ class Operation(msgspec.Struct, frozen=True):
     name: str
     run: Callable[[Context, Any], Any]
     reads: Reads = False
-    heavy: bool = False
+    heavy: Reads = False
     check: Checks | None = None
     open: bool = False
     bodiless: bool = False
@@ -57,12 +58,16 @@ class Operation(msgspec.Struct, frozen=True):
         """Whether this very request changes nothing."""
         return self.reads if isinstance(self.reads, bool) else self.reads(request)
 
+    def takes_long(self, request: Any) -> bool:
+        """Whether this very request is a heavy one."""
+        return self.heavy if isinstance(self.heavy, bool) else self.heavy(request)
+
 
 def operation(
     name: str,
     *,
     reads: Reads = False,
-    heavy: bool = False,
+    heavy: Reads = False,
     check: Checks | None = None,
     open: bool = False,  # noqa: A002 - the word that says it: open to anonymous callers
     bodiless: bool = False,
@@ -81,7 +86,7 @@ def door(
     name: str,
     *,
     reads: Reads = False,
-    heavy: bool = False,
+    heavy: Reads = False,
     check: Checks | None = None,
     stages: Stages | None = None,
 ) -> Callable[[F], F]:

@@ -6,7 +6,7 @@ from typing import Any
 from pilvi.core import sealing
 from pilvi.core.caller import Caller, Check, SessionCredentials, Supposition, Verdict
 from pilvi.core.context import Context
-from pilvi.core.effects import Invoke, WaitFor
+from pilvi.core.effects import Compute, Invoke, WaitFor
 from pilvi.core.errors import NotBuilt
 from pilvi.core.operation import Operation, Service
 from pilvi.identity.identity import Identity
@@ -43,7 +43,9 @@ class LocalCloud:
         with ctx.tx.savepoint():
             authorise(self._identity, inner, callee, found, request)
             result = found.run(inner, request)
-        assert not isinstance(result, Invoke | WaitFor), f"{service}:{operation} cannot be awaited inside a transaction"
+        assert not isinstance(result, Invoke | WaitFor | Compute), (
+            f"{service}:{operation} cannot be awaited inside a transaction"
+        )
         return result
 
     def may(self, ctx: Context, check: Check) -> bool:

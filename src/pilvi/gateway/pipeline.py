@@ -219,7 +219,7 @@ class Exchange:
                 authorise(self.gateway.identity, ctx, self.service, self.operation, self.shape)
                 if not self.operation.only_reads(self.shape):
                     return self.write()
-                if self.operation.heavy:
+                if self.operation.heavy and self.operation.takes_long(self.shape):
                     return self.aside()
                 return self.settle(self.operation.run(ctx, self.shape), tx)
         except Exception as error:  # noqa: BLE001

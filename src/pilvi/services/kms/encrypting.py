@@ -42,7 +42,14 @@ def _decrypt_check(ctx: Context, req: DecryptRequest) -> Check:
     return access.question(ctx, "Decrypt", _source(ctx, req, _DECRYPT)[0], req, access.of_algorithm(req))
 
 
-@operation("Decrypt", reads=True, check=_decrypt_check)
+def _by_pair(req: Mapping[str, Any]) -> bool:
+    """Whether a private key decrypts: that takes milliseconds."""
+    return any(
+        req.get(member, SYMMETRIC) != SYMMETRIC for member in ("EncryptionAlgorithm", "SourceEncryptionAlgorithm")
+    )
+
+
+@operation("Decrypt", reads=True, heavy=_by_pair, check=_decrypt_check)
 def decrypt(ctx: Context, req: DecryptRequest) -> DecryptResponse:
     """https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html"""
     refuse_unbuilt(req)
@@ -69,7 +76,7 @@ def _reencrypt_checks(ctx: Context, req: ReEncryptRequest) -> list[Check]:
     ]
 
 
-@operation("ReEncrypt", reads=True, check=_reencrypt_checks)
+@operation("ReEncrypt", reads=True, heavy=_by_pair, check=_reencrypt_checks)
 def reencrypt(ctx: Context, req: ReEncryptRequest) -> ReEncryptResponse:
     """https://docs.aws.amazon.com/kms/latest/APIReference/API_ReEncrypt.html"""
     refuse_unbuilt(req)

@@ -51,7 +51,6 @@ def _bypass(req: Mapping[str, Any]) -> access.Keys:
 def put_key_policy(ctx: Context, req: PutKeyPolicyRequest) -> None:
     """https://docs.aws.amazon.com/kms/latest/APIReference/API_PutKeyPolicy.html"""
     key = find.own_key(ctx, req["KeyId"])
-    find.alive(key)
     _is_default(req)
     accept(ctx, key, req["Policy"], safe=not req.get("BypassPolicyLockoutSafetyCheck"))
     ctx.tx[Key].put(msgspec.structs.replace(key, policy=req["Policy"]))

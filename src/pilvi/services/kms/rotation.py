@@ -134,10 +134,10 @@ def _rotatable(key: Key) -> None:
 def get_key_rotation_status(ctx: Context, req: GetKeyRotationStatusRequest) -> GetKeyRotationStatusResponse:
     """https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyRotationStatus.html"""
     key = find.shared_key(ctx, req["KeyId"])
-    find.alive(key)
     _rotatable(key)
-    status: GetKeyRotationStatusResponse = {"KeyId": key.arn, "KeyRotationEnabled": bool(key.rotation_days)}
-    if key.rotation_days:
+    rotates = bool(key.rotation_days) and not key.deletion_ms
+    status: GetKeyRotationStatusResponse = {"KeyId": key.arn, "KeyRotationEnabled": rotates}
+    if rotates:
         status["RotationPeriodInDays"] = key.rotation_days
         status["NextRotationDate"] = times.moment(key.rotates_ms)
     return status
