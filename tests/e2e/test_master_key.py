@@ -79,7 +79,7 @@ def test_a_key_that_others_can_read_is_refused(home: Home, permissions: int) -> 
     started(home)
 
 
-@pytest.mark.parametrize("content", [b"", b"short", KEY + b"\n"])
+@pytest.mark.parametrize("content", [b"", b"short", KEY + b"\n"], ids=["empty", "short", "long"])
 def test_a_damaged_key_is_refused(home: Home, content: bytes) -> None:
     """It is not made anew."""
     started(home)
