@@ -18,7 +18,6 @@ from s3kit import Buckets
 SOURCE, COPY = "source", "the-copy"
 ROLE = "arn:aws:iam::000000000000:role/replication"
 TRUST = {"Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}, "Action": "sts:AssumeRole"}
-DELIVERY = Replicating()
 Version = tuple[str, str, bool, bool, bytes, dict[str, str]]
 
 
@@ -77,15 +76,16 @@ def deliver(
         dies: the process ends just before it is committed: None.
         meanwhile: what happens while bytes are read.
     """
+    delivery = Replicating()
     with s3.store.read() as tx:
-        effect = DELIVERY.begin(s3.context(tx), entry)
+        effect = delivery.begin(s3.context(tx), entry)
     copy = Copy(s3.store, effect) if isinstance(effect, Restage) else None
     outcome = copy.run() if copy else None
     if meanwhile:
         meanwhile()
 
     def attempt(tx: Any) -> Settled | RetryAt:
-        decided = DELIVERY.settle(s3.context(tx), entry, outcome)
+        decided = delivery.settle(s3.context(tx), entry, outcome)
         worker._keep(entry, decided, tx)
         if dies:
             raise Crash

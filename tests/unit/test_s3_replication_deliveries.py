@@ -16,7 +16,8 @@ from pilvi.core.errors import CloudError, NotBuilt
 from pilvi.core.operation import RetryAt, Settled
 from pilvi.services.s3.records import Bucket
 from pilvi.services.s3.replication import delivery
-from pilvi.services.s3.replication.delivery import GIVEN_UP_MS, PAUSE_MS_MAX
+from pilvi.services.s3.replication.delivery import GIVEN_UP_MS, PAUSE_MS_MAX, Replicating
+from pilvi.services.s3.replication.role import KEPT_MS
 from replicating import COPY, SOURCE, deliver, deliver_all, due, replicate, rule, status, versions, waiting
 from s3kit import Buckets, digest
 
@@ -251,6 +252,30 @@ def test_leave(s3: Buckets, denied: str, there: bool, tagged: bool) -> None:
     assert ("b" in found) == (denied not in ("s3:ReplicateDelete", "sts:AssumeRole"))
     if there:
         assert found["a"][5] == ({"k": "v"} if tagged else {})
+
+
+def test_sessions_are_kept_for_a_while(s3: Buckets) -> None:
+    """A role is assumed anew after five minutes, and after anything that went wrong."""
+    replicate(s3, rule())
+    delivery = Replicating()
+
+    def settled(key: str) -> bool:
+        s3.put(SOURCE, key, b"1")
+        entry = waiting(s3)[-1]
+        decided = s3.store.write(lambda tx: delivery.settle(s3.context(tx), entry, None))
+        return isinstance(decided, Settled)
+
+    assert settled("a")
+    s3.cloud.denied.add("sts:AssumeRole")
+    assert settled("b")
+    s3.clock.advance(KEPT_MS)
+    assert not settled("c")
+    s3.cloud.denied.clear()
+    assert settled("d")
+    s3.cloud.denied.add("s3:ReplicateObject")
+    assert not settled("e")
+    s3.cloud.denied = {"sts:AssumeRole"}
+    assert not settled("f")
 
 
 def test_locks_go_along(s3: Buckets) -> None:
