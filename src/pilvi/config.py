@@ -9,6 +9,7 @@ docs/configuration.md (a test compares them) all follow it. A value is looked fo
     default
 """
 
+import os
 import re
 from base64 import b64decode
 from collections.abc import Callable, Mapping
@@ -354,11 +355,20 @@ def _from_file(path: Path, *, required: bool) -> dict[str, Any]:
         option = BY_NAME.get(name)
         if option is None:
             raise StartError(f"{path}: no setting is called {name!r}; docs/configuration.md lists them", Exit.USAGE)
+        if option.hidden:
+            _only_ours(path, name)
         texts = [str(item) for item in value] if isinstance(value, list) else [str(value)]
         if option.parse is _path:  # a file's paths are relative to its own folder
             texts = [str(path.absolute().parent / Path(text).expanduser()) for text in texts]
         values[name] = _parsed(option, texts if isinstance(value, list) else texts[0], f"{path}: {name}")
     return values
+
+
+def _only_ours(path: Path, name: str) -> None:
+    """Raises StartError: others can read what only the owner may know."""
+    known = path.stat()
+    if known.st_uid == os.geteuid() and known.st_mode & 0o077:
+        raise StartError(f"{path} holds {name} and can be read or changed by others: chmod 600 {path}", Exit.MASTER_KEY)
 
 
 def _parsed(option: Option, text: str | list[str], source: str) -> Any:

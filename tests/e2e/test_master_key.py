@@ -124,10 +124,28 @@ def test_a_key_in_the_config_file(home: Home, tmp_path: Path) -> None:
     """Kept apart from the data, it opens it; the data alone does not start."""
     config = tmp_path / "apart.toml"
     config.write_text(f'master_key = "{KEY.hex()}"\n')
+    config.chmod(0o644)
+    failed(up(home, config=config), f"chmod 600 {config}")
+    config.chmod(0o600)
     started(home, config=config)
     shutil.copytree(home.data, tmp_path / "stolen")
     failed(up(home, data=tmp_path / "stolen"), "is gone")
     started(home, config=config)
+
+
+def test_a_backup_without_the_key_has_it_nowhere(home: Home, tmp_path: Path) -> None:
+    """Neither when it is in the settings that the folder carries."""
+    home.data.mkdir(parents=True, mode=0o700)
+    settings = home.data / "pilvi.toml"
+    settings.write_text(f"region = 'eu-north-1'\n master_key = '{KEY.hex()}'\n")
+    settings.chmod(0o600)
+    started(home)
+    done = home.pilvi("backup", str(tmp_path / "kept"), "--no-master-key")
+    assert done.returncode == 0, done.stderr
+    assert "pilvi.toml was left out" in done.stdout
+    kept = [path for path in (tmp_path / "kept").rglob("*") if path.is_file()]
+    assert kept
+    assert not [path for path in kept if KEY.hex().encode() in path.read_bytes()]
 
 
 def test_a_mistake_in_the_key_is_not_shown(home: Home) -> None:

@@ -1,5 +1,6 @@
 """`pilvi backup`: everything that the data folder holds, as it is at one moment, to another place."""
 
+import re
 from pathlib import Path
 
 from pilvi import __version__
@@ -46,7 +47,11 @@ def run(data: Path, place: Place, *, master_key: bool, keep: int) -> int:
 
 def _extras(data: Path, *, master_key: bool) -> dict[str, bytes]:
     names = (*EXTRAS, MASTER_KEY_FILE) if master_key else EXTRAS
-    return {name: (data / name).read_bytes() for name in names if (data / name).is_file()}
+    found = {name: (data / name).read_bytes() for name in names if (data / name).is_file()}
+    if not master_key and re.search(rb"^\s*[\"']?master_key\b", found.get(CONFIG_FILE, b""), re.MULTILINE):
+        del found[CONFIG_FILE]
+        terminal.say(f"{CONFIG_FILE} was left out: it holds the master key")
+    return found
 
 
 def _say(taken: Taken, place: Place, *, master_key: bool) -> None:
