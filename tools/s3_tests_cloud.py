@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 START_SECONDS_MAX = 30.0
 REGION = "us-east-1"
+CLASSES = ("GLACIER", "DEEP_ARCHIVE")
 DAY_SECONDS = 2
 """How long a day is where tests wait for lifecycle rules."""
 
@@ -75,8 +76,12 @@ def _endpoint(server: "subprocess.Popen[bytes]", told: Path, log: Path) -> str:
     raise SystemExit(f"error: pilvi did not start:\n{log.read_text()}")
 
 
-def write_config(endpoint: str, path: Path) -> None:
-    """Writes the suite's configuration. Who the users are to S3 is asked of the cloud."""
+def write_config(endpoint: str, path: Path, classes: Iterable[str]) -> None:
+    """Writes the suite's configuration. Who the users are to S3 is asked of the cloud.
+
+    Args:
+        classes: storage classes besides the standard one; each of them multiplies the tests of copies.
+    """
     where = urlsplit(endpoint)
     config = configparser.RawConfigParser()
     config["DEFAULT"] = {
@@ -92,7 +97,7 @@ def write_config(endpoint: str, path: Path) -> None:
     config["s3 main"].update(
         {
             "api_name": OTHER_REGION,
-            "storage_classes": "GLACIER, DEEP_ARCHIVE",
+            "storage_classes": ", ".join(classes),
             "lc_debug_interval": str(DAY_SECONDS),
             **_keys(endpoint, USERS[0]),
         }
