@@ -315,7 +315,8 @@ class Exchange:
         assert self.match is not None
         if self.request.body and self.match.service == "s3":
             unchunk(self.request, self.signed)
-            integrity.check(self.request, self.codec.operation(self.match.operation).http_checksum)
+            described = self.codec.service.operations.get(self.match.operation)  # none of a door
+            integrity.check(self.request, described.http_checksum if described else None)
         self.shape = self.codec.parse(self.match, self.request)
         self.codec.validate(self.operation.name, self.shape)
 
