@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from pilvi.core.context import RequestInfo
 from pilvi.core.effects import FunctionSpec, Invocation, Invoke, Outcome
 from pilvi.core.operation import RetryAt, Settled
 from pilvi.events.worker import Worker
@@ -49,8 +50,10 @@ class Plan:
         self.verdicts: dict[bytes, Callable[[int, int], Settled | RetryAt]] = {}
         self.behaviour: Callable[[bytes], Awaitable[None]] | None = None
         self.without_effect = False
+        self.asking: set[str] = set()
 
     def begin(self, ctx: Any, entry: OutboxEntry) -> Invoke | None:
+        self.asking.add(ctx.request.service)
         if self.without_effect:
             return None
         return Invoke(Invocation(SPEC, entry.body, str(entry.id)), lambda outcome: outcome)
@@ -70,6 +73,7 @@ class Plan:
         return Outcome(body)
 
     def settle(self, ctx: Any, entry: OutboxEntry, outcome: Any) -> Settled | RetryAt:
+        self.asking.add(ctx.request.service)
         if isinstance(outcome, Exception):
             return RetryAt(ctx.now_ms + 1000, str(outcome))
         decide = self.verdicts.get(entry.body)
@@ -83,6 +87,7 @@ class Plan:
 class SmallContext(msgspec.Struct):
     tx: Any
     now_ms: int
+    request: RequestInfo
 
 
 class Bench:
@@ -101,7 +106,7 @@ class Bench:
         return Worker(
             self.store,
             [self.plan],
-            lambda tx: SmallContext(tx, self.clock.now_ms()),
+            lambda tx: SmallContext(tx, self.clock.now_ms(), RequestInfo("", "", "", {})),
             self.plan.perform,
             self.clock,
             **options,

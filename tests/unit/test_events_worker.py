@@ -32,6 +32,18 @@ def test_what_waits_at_the_start_is_delivered(bench):
     assert bench.plan.performed == [b"1", b"2", b"3"]
 
 
+def test_what_is_asked_meanwhile_is_asked_by_the_topics_service(bench):
+    """Other services see on whose behalf they are called: begin and settle act as the service whose event it is."""
+    bench.publish(b"1")
+
+    async def scenario():
+        async with bench.running():
+            await until(lambda: not bench.waiting(), "delivered")
+
+    asyncio.run(scenario())
+    assert bench.plan.asking == {TOPIC.partition(".")[0]}
+
+
 def test_a_commit_wakes_the_worker(bench):
     """An entry that is committed while the worker sleeps is delivered at once."""
 
