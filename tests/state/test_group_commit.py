@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from pilvi.core.errors import ServiceUnavailable
 from pilvi.state import connection, sqlite, writer
 from pilvi.state.sqlite import tell
+from pilvi.state.store import Record, TableSpec
 from state_records import Thing, Word
 from waiting import wait_until
+
+
+class Remembered(Record, frozen=True):
+    spec: ClassVar[TableSpec] = TableSpec("test_remembered", key=("name",), remembered=True)
+
+    name: str
+    value: int
 
 
 class Held:
@@ -126,21 +135,95 @@ def test_an_undone_attempt_leaves_nothing_that_the_next_one_of_the_batch_could_s
     assert held.answers[-1] == (["first", "old"], None)
 
 
-def test_an_attempt_alone_needs_no_savepoint(statements, backend):
-    """Nor does one that only looks; of a batch, the second that changes something is the first to need one."""
+def test_savepoints_are_for_batches_in_which_something_raises(statements, backend):
+    """An attempt that raises after a change undoes the batch: those before it are done again, guarded, as it goes on."""
     store = backend.open(Word)
-    store.write(put_word("a"))
-    statements.seen.clear()
-    store.write(put_word("b"))
-    store.write(lambda tx: tx[Word].count())
-    assert [sql for sql in statements.seen if "SAVEPOINT" in sql] == []
     held = Held(store)
     statements.seen.clear()
-    store.submit(put_word("c"), held.done)
-    store.submit(lambda tx: tx[Word].count(), held.done)
-    store.submit(put_word("d"), held.done)
+    runs: list[str] = []
+
+    def told(text: str, *, then: BaseException | None = None) -> Callable[[Any], str]:
+        def attempt(tx: Any) -> str:
+            runs.append(text)
+            return put_word(text, then=then)(tx)
+
+        return attempt
+
+    for work in (told("a"), told("b"), told("c", then=ValueError("c")), told("d"), told("e", then=ValueError("e"))):
+        store.submit(work, held.done)
+    held.release(6)
+    assert [str(error) if error else result for result, error in held.answers] == ["held", "a", "b", "c", "d", "e"]
+    assert words(store) == ["a", "b", "d"]
+    assert runs == ["a", "b", "c", "a", "b", "d", "e"]
+    order = [sql for sql in statements.seen if sql in ("ROLLBACK", "COMMIT") or "attempt" in sql]
+    guarded = ["SAVEPOINT attempt", "RELEASE attempt"]
+    assert order == [
+        "ROLLBACK",
+        *guarded,
+        *guarded,
+        "SAVEPOINT attempt",
+        "ROLLBACK TO attempt",
+        "RELEASE attempt",
+        "COMMIT",
+    ]
+
+
+def test_where_nothing_raises_there_are_no_savepoints(statements, backend):
+    """Nor where only what changed nothing raises."""
+    store = backend.open(Word)
+
+    def refused(tx: Any) -> None:
+        raise ValueError(tx[Word].count())
+
+    held = Held(store)
+    statements.seen.clear()
+    for work in (put_word("a"), refused, put_word("b")):
+        store.submit(work, held.done)
     held.release(4)
-    assert [sql for sql in statements.seen if "attempt" in sql] == ["SAVEPOINT attempt", "RELEASE attempt"]
+    assert [sql for sql in statements.seen if "attempt" in sql or sql == "ROLLBACK"] == []
+    assert words(store) == ["a", "b"]
+
+
+def test_what_the_writer_remembers_is_what_is_stored(backend):
+    """After a change, an undone change, an undone part of an attempt, and a change by somebody else."""
+    store = backend.open(Remembered)
+    put = lambda value: lambda tx: tx[Remembered].put(Remembered("a", value))  # noqa: E731
+    get = lambda tx: getattr(tx[Remembered].get("a"), "value", None)  # noqa: E731
+
+    def undone(tx: Any) -> None:
+        put(7)(tx)
+        assert get(tx) == 7
+        raise ValueError
+
+    def partly(tx: Any) -> int:
+        with contextlib.suppress(ValueError), tx.savepoint():
+            undone(tx)
+        return get(tx)
+
+    assert store.write(get) is None
+    store.write(put(1))
+    assert store.write(get) == store.write(get) == 1
+    with pytest.raises(ValueError):
+        store.write(undone)
+    assert store.write(get) == 1
+    assert store.write(partly) == 1
+    store.write(put(2))
+    assert store.write(get) == 2
+    with contextlib.closing(sqlite3.connect(backend.folder / "data.db")) as somebody, somebody:
+        somebody.execute("UPDATE test_remembered SET doc = '{\"value\":3}'")
+    assert store.write(get) == 3
+    store.write(lambda tx: tx[Remembered].delete("a"))
+    assert store.write(get) is None
+
+
+def test_what_the_writer_remembers_is_read_once(statements, backend):
+    """Not once for each attempt, nor for each batch."""
+    store = backend.open(Remembered)
+    store.write(lambda tx: tx[Remembered].put(Remembered("a", 1)))
+    statements.seen.clear()
+    for _ in range(3):
+        store.write(lambda tx: tx[Remembered].get("a"))
+    assert len([sql for sql in statements.seen if sql.startswith("SELECT")]) == 1
 
 
 def test_nobody_is_answered_before_the_commit(statements, backend):

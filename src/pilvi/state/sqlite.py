@@ -25,7 +25,7 @@ from pilvi.state.janitor import Janitor
 from pilvi.state.layout import Layout, Layouts
 from pilvi.state.lock import FolderLock
 from pilvi.state.migrate import check_format, migrate
-from pilvi.state.readers import Readers
+from pilvi.state.readers import Known, Readers
 from pilvi.state.sequences import Sequences
 from pilvi.state.stage import BodyStage
 from pilvi.state.store import Attempt as Work
@@ -63,10 +63,14 @@ class SqliteStore:
         self._clock = clock
         self._listeners: tuple[Listener, ...] = ()
         self._sequences = Sequences()
+        self._known = Known()  # to the writer
+        self._known_version = 0
         self._readers = Readers(lambda: open_reader(path))
         self._janitor = Janitor(path, files.bury, self.sweep, lambda: files.waiting)
         files.on_burial = self._janitor.wake
-        self._writer = Writer(writer, self._attempt, self._committed, self._written, self._announce, deliver)
+        self._writer = Writer(
+            writer, self._attempt, self._committed, self._written, self._announce, deliver, self._opened
+        )
         self._janitor.start()
 
     @classmethod
@@ -157,7 +161,16 @@ class SqliteStore:
             self._readers.renew()
 
     def _attempt(self, guarded: bool) -> Attempt:
-        return Attempt(self._session, self._layouts, self._files, self._sequences, self._clock, guarded=guarded)
+        return Attempt(
+            self._session, self._layouts, self._files, self._sequences, self._clock, self._known, guarded=guarded
+        )
+
+    def _opened(self) -> None:
+        """What the writer knows holds until somebody else writes: a sqlite3 shell."""
+        (version,) = self._session.execute("PRAGMA data_version").fetchone()
+        if version != self._known_version:
+            self._known.clear()
+            self._known_version = version
 
     def _announce(self, topics: frozenset[str]) -> None:
         for listener in self._listeners:

@@ -37,14 +37,25 @@ class SqliteTable(Generic[R]):
 
     def put(self, record: R) -> None:
         layout = self._layout
-        self._tx.change(layout.put, layout.dump(record))
+        row = layout.dump(record)
+        if layout.remembered:
+            self._forget(row[: len(layout.key)])
+        self._tx.change(layout.put, row)
 
     def add(self, record: R) -> bool:
         layout = self._layout
         return self._tx.change(layout.add, layout.dump(record)).rowcount == 1
 
     def delete(self, *key: Key) -> bool:
+        if self._layout.remembered:
+            self._forget(key)
         return self._tx.change(self._layout.delete, key).rowcount == 1
+
+    def _forget(self, key: tuple[Key, ...]) -> None:
+        """The writer remembers no record that it changes. (One that it adds cannot be remembered: it was not there.)"""
+        known = self._tx.known
+        if known is not None:
+            known.pop((self._layout.table, key), None)
 
     def scan(
         self,

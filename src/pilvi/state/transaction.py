@@ -44,7 +44,7 @@ class Transaction:
         execute: runs a statement that yields at most one row.
         change: runs a statement that changes something.
         bulk_bytes: of blobs that it stored in the database.
-        known: records that snapshots of this very moment have read.
+        known: records that snapshots of this very moment have read, or the writer since anybody else wrote.
     """
 
     __slots__ = ("_blobs", "_layouts", "_scans", "_session", "bulk_bytes", "change", "execute", "files", "known")
@@ -164,15 +164,15 @@ class Snapshot(Transaction):
 class Attempt(Transaction):
     """A writing transaction: one attempt inside the writer's batch.
 
-    Its savepoint is opened before its first change, and only when the batch already holds changes of others: an
-    attempt that merely looks, or that is alone, pays nothing for being undoable.
+    A guarded one opens its savepoint before its first change, so that it can be undone without what others in the batch
+    have changed before.
 
     Attributes:
         changed: whether it changed anything.
         topics, claimed, doomed: what is to happen outside of the database once it is durable.
     """
 
-    __slots__ = ("_clock", "_guarded", "_sequences", "changed", "claimed", "doomed", "topics")
+    __slots__ = ("_clock", "_guarded", "_remembered", "_sequences", "changed", "claimed", "doomed", "topics")
 
     def __init__(
         self,
@@ -181,10 +181,12 @@ class Attempt(Transaction):
         files: BlobFiles,
         sequences: Sequences,
         clock: Clock,
+        known: Known,
         *,
         guarded: bool,
     ) -> None:
         super().__init__(layouts, files)
+        self.known = self._remembered = known
         self._session = session
         self._sequences = sequences
         self._clock = clock
@@ -251,6 +253,7 @@ class Attempt(Transaction):
 
     def undo_part(self, topics: int, claimed: int, doomed: int) -> None:
         self._sequences.forget()
+        self._remembered.clear()
         for file in self.claimed[claimed:]:
             self.files.unclaim(file)
         del self.topics[topics:], self.claimed[claimed:], self.doomed[doomed:]
@@ -278,9 +281,15 @@ class Attempt(Transaction):
             execute("ROLLBACK")
             execute("BEGIN IMMEDIATE")
 
+    def abandon(self) -> None:
+        """Ends it; the whole batch is about to be undone."""
+        self._end()
+        self.forget()
+
     def forget(self) -> None:
         """What would have happened outside of the database will not."""
         self._sequences.forget()
+        self._remembered.clear()
         for file in self.claimed:
             self.files.unclaim(file)
         self.topics, self.claimed, self.doomed = [], [], []

@@ -5,6 +5,9 @@
                                                       undone alone, if it raises
 
 While a commit waits for the disk, the next attempts gather: the busier the store, the more of them share the wait.
+
+Hardly any attempt raises after it has changed something, so none is guarded by a savepoint at first. When one does raise
+then, the whole transaction is undone, and its attempts run once more, each within a savepoint: nobody has been answered.
 """
 
 import contextlib
@@ -51,11 +54,13 @@ class Writer:
         written: Callable[[int], None],
         announce: Callable[[frozenset[str]], None],
         deliver: Deliver,
+        opened: Callable[[], None],
     ) -> None:
         """Starts it.
 
         Args:
-            begin: makes an attempt; told whether the batch already holds changes that it must not undo.
+            begin: makes an attempt; told whether it must be undoable without what the batch holds already.
+            opened: told that a transaction has begun.
             committed: told, before anyone is answered, which blob files got their row and which lost it.
             written: told, after everyone was answered, about how many pages the log grew.
             announce: told the topics of a commit, through `deliver`, after the answers.
@@ -66,6 +71,7 @@ class Writer:
         self._written = written
         self._announce = announce
         self._deliver = deliver
+        self._opened = opened
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
@@ -96,7 +102,7 @@ class Writer:
             job = self._queue.get()
             if job is None:
                 return
-            batch = Batch(self._session, self._begin)
+            batch = Batch(self._session, self._begin, self._opened)
             open_ended = self._fill(batch, job)
             batch.commit()
             self._finish(batch)
@@ -141,13 +147,15 @@ class Writer:
 class Batch:
     """Attempts that share a transaction."""
 
-    def __init__(self, session: Session, begin: Callable[[bool], Attempt]) -> None:
+    def __init__(self, session: Session, begin: Callable[[bool], Attempt], opened: Callable[[], None]) -> None:
         self._execute = session.execute
         self._connection = session.connection
         self._begin = begin
+        self._opened = opened
         self._rows_before = self._connection.total_changes
         self._failure: BaseException | None = None
         self._kept: list[Attempt] = []
+        self._wary = False  # attempts are guarded
         self.answers: list[tuple[Job, Any, BaseException | None]] = []
         self.changed = False
         self._start()
@@ -177,8 +185,11 @@ class Batch:
                 self.answers.append((job, None, self._failure))
                 return
             result, error = self._try(job.work)
+            if error is None:
+                self.answers.append((job, result, None))
+                return
             if not _is_conflict(error) or tried == TRIES_MAX:
-                self.answers.append((job, result, _outward(error)))
+                self.answers.append((job, None, _outward(error)))
                 return
 
     def commit(self) -> None:
@@ -195,6 +206,7 @@ class Batch:
         for tried in range(1, TRIES_MAX + 1):
             try:
                 self._execute("BEGIN IMMEDIATE")
+                self._opened()
             except sqlite3.Error as error:
                 if not _is_conflict(error) or tried == TRIES_MAX:
                     self._fail(error)
@@ -203,17 +215,36 @@ class Batch:
                 return
 
     def _try(self, work: Work[Any]) -> tuple[Any, BaseException | None]:
-        attempt = self._begin(self.changed)
+        attempt = self._begin(self.changed and self._wary)
         try:
             result = work(attempt)
             attempt.keep()
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is this attempt's alone
-            self._undo(attempt)
+            if attempt.changed and self.changed and not self._wary and self._connection.in_transaction:
+                attempt.abandon()
+                self._redo()
+            else:
+                self._undo(attempt)
             return None, error
         if attempt.changed or attempt.topics:
             self.changed = self.changed or attempt.changed
             self._kept.append(attempt)
         return result, None
+
+    def _redo(self) -> None:
+        """Undoes everything, and does the attempts before this one again, guarded."""
+        before, self.answers = self.answers, []
+        for kept in self._kept:
+            kept.forget()
+        self._kept, self.changed, self._wary = [], False, True
+        try:
+            self._execute("ROLLBACK")
+        except sqlite3.Error as error:
+            self._fail(error)
+        else:
+            self._start()
+        for job, _, _ in before:
+            self.run(job)
 
     def _undo(self, attempt: Attempt) -> None:
         try:
