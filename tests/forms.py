@@ -30,7 +30,7 @@ def _part(names: str, value: bytes) -> bytes:
     return f"--{BOUNDARY}\r\nContent-Disposition: form-data; {names}\r\n\r\n".encode() + value + b"\r\n"
 
 
-def document(*conditions: Any, seconds: float = 600, **more: Any) -> str:
+def document(*conditions: Any, seconds: float = 7_200, **more: Any) -> str:
     """A policy document that ends in so many seconds; `more` replaces its members (None: leaves out)."""
     ends = datetime.now(UTC) + timedelta(seconds=seconds)
     members = {"expiration": ends.strftime("%Y-%m-%dT%H:%M:%SZ"), "conditions": list(conditions), **more}

@@ -269,6 +269,7 @@ def test_sizes_that_a_policy_allows(wire: Wire, root: Signer, s3: Any, bucket: s
         (forms.document(["content-length-range", -1, 0]), "Invalid content-length-range"),
         (forms.document(["content-length-range", 0, "x"]), "Invalid content-length-range"),
     ],
+    ids=map(str, range(17)),
 )
 def test_policies_that_are_none(wire: Wire, root: Signer, bucket: str, policy: str, text: str) -> None:
     """Signed or not, what is no policy allows nothing."""

@@ -13,7 +13,7 @@ from pilvi.core.context import Context
 from pilvi.core.effects import StagePlan
 from pilvi.core.errors import AccessDenied, CloudError, NotBuilt
 from pilvi.services.s3.encryption.wishes import CUSTOMER_ALGORITHM, CustomerKey, Params, Wish, customer_key
-from pilvi.services.s3.errors import InvalidRequest, S3Error
+from pilvi.services.s3.errors import InvalidRequest, S3Error, invalid_argument
 from pilvi.services.s3.names import bucket_arn, object_arn
 from pilvi.services.s3.notify import PRINCIPAL
 from pilvi.services.s3.records import Bucket, Seal
@@ -22,12 +22,16 @@ MANAGED_KEY = "alias/aws/s3"
 _S3 = b"s3"  # what keys are wrapped for; a copy of the object takes the wrapped key along
 _CUSTOMER = b"customer"
 _NAMES = {"s3": "AES256", "kms": "aws:kms"}
+_NOT_THE_KEY = (
+    "Requests specifying Server Side Encryption with Customer provided keys must provide the correct secret key."
+)
 _WRONG = "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object."
 
 _MISSING_IN_PART = (
     "The multipart upload initiate requested encryption. Subsequent part requests must include the appropriate "
     "encryption parameters."
 )
+_UNSIGNED = "Requests specifying Server Side Encryption with AWS KMS managed keys require AWS Signature Version 4."
 _OTHER_IN_PART = "The provided encryption parameters did not match the ones used originally."
 
 
@@ -87,7 +91,7 @@ def data_key(ctx: Context, bucket: Bucket, key: str, seal: Seal | None, req: Par
     except sealing.SealBroken:
         if given is None:
             raise
-        raise AccessDenied("Access Denied") from None
+        raise AccessDenied(_NOT_THE_KEY) from None
 
 
 def part_key(ctx: Context, bucket: Bucket, key: str, seal: Seal | None, req: Params) -> bytes:
@@ -188,7 +192,9 @@ def _context(bucket: Bucket, key: str, seal: Seal) -> dict[str, str]:
 
 
 def _ask_kms(ctx: Context, bucket: Bucket, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-    """As the caller, in the bucket's region."""
+    """As the caller, in the bucket's region. KMS knows no strangers, whomever a key's policy names."""
+    if ctx.caller.kind == "anonymous":
+        raise invalid_argument(_UNSIGNED, "Authorization", "null")
     try:
         answer: dict[str, Any] = ctx.acting_as(ctx.caller, region=bucket.region).call("kms", operation, dict(request))
     except (NotBuilt, AccessDenied):
