@@ -109,6 +109,11 @@ class Terminal:
     def plain(self) -> str:
         return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", self.text).replace("\r\n", "\n")
 
+    def more(self) -> str:
+        """What was shown so far, escape sequences and all."""
+        self._read(time.monotonic())
+        return self.text
+
     def press(self, keys: str) -> None:
         os.write(self._fd, keys.encode())
 

@@ -45,6 +45,13 @@ def test_every_command_and_its_options_are_documented(path: str, command: Any) -
             assert any(f"`{name}" in section[1] for name in names), f"{path} {names}"
 
 
+def test_every_setting_is_an_option_of_up() -> None:
+    """As docs/cli.md says: also where typer reads the command line, for its help and beside a mistake."""
+    [up] = [command for path, command in COMMANDS if path == "pilvi up"]
+    known = {name for parameter in up.params for name in parameter.opts}
+    assert {option.switch for option in OPTIONS if not option.hidden} <= known
+
+
 @pytest.mark.parametrize("code", list(Exit))
 def test_every_exit_code_is_documented(code: Exit) -> None:
     """Scripts can rely on them."""

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from pilvi import __version__
-from pilvi.cli import folder, terminal
+from pilvi.cli import folder, mastered, terminal
 from pilvi.cli.places import Place, failures
 from pilvi.cli.progress import progress
 from pilvi.config import CONFIG_FILE, MASTER_KEY_FILE, Exit, StartError
@@ -14,6 +14,7 @@ from pilvi.state.backups.take import DatabaseDamaged, Taken, backup
 from pilvi.state.errors import FolderInUse, NewerData, UnusableData
 
 EXTRAS = (folder.KEY_FILE, CONFIG_FILE)
+NOT_ITS_KEY = "a backup with it could not be read. Put the right one there, or say --no-master-key"
 
 
 def run(data: Path, place: Place, *, master_key: bool, keep: int) -> int:
@@ -22,12 +23,15 @@ def run(data: Path, place: Place, *, master_key: bool, keep: int) -> int:
     with failures(place):
         with progress() as shown:
             try:
+                extras = _extras(data, master_key=master_key)
+                known = mastered.remembered(data)
+                mastered.refuse_another(data, known, extras.get(MASTER_KEY_FILE, b""), NOT_ITS_KEY)
                 taken = backup(
                     data,
                     target,
                     now_ms=SystemClock().now_ms(),
                     version=__version__,
-                    extras=_extras(data, master_key=master_key),
+                    extras=extras,
                     watch=shown.watch,
                 )
             except DatabaseDamaged as error:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from pilvi import services
-from pilvi.cli import terminal
+from pilvi.cli import mastered, terminal
 from pilvi.cli.progress import progress
 from pilvi.cli.terminal import BOLD, DIM, GREEN, RED, YELLOW, styled
 from pilvi.config import MASTER_KEY_FILE, Config, Exit, StartError
@@ -26,19 +26,28 @@ from pilvi.state.errors import FolderInUse, NewerData, UnusableData
 from pilvi.state.layout import Layout
 from pilvi.state.store import OutboxEntry, Record, Tx
 
+NO_KEY = "the master key is not here: what is encrypted was checked as it is stored, and cannot be read without the key"
+
 
 def run(config: Config, *, mend: bool, quick: bool, as_json: bool) -> int:
     """Tells what it finds as it finds it; the exit code says what that means."""
+    tell, key = _as_json if as_json else _as_text, _master_key(config)
+    with refusals(config.data):
+        known = mastered.remembered(config.data)
+        mastered.refuse_another(config.data, known, key, "give the right one, or none to leave out what it opens")
     wanted = _wanted(config, quick=quick)
-    tell = _as_json if as_json else _as_text
     with refusals(config.data), progress() as shown:
         summary = (repair if mend else check)(config.data, wanted, shown.around(tell), shown.watch)
     if as_json:
         terminal.say(msgspec.json.encode({"summary": summary}).decode())
     else:
         _say(summary, config.data)
+    if known and not key:
+        terminal.complain(f"{NO_KEY} (PILVI_MASTER_KEY, or {config.data / MASTER_KEY_FILE})")
     if summary.damage:
         return Exit.DAMAGED
+    if known and not key:
+        return Exit.MASTER_KEY
     return Exit.REPAIRED if summary.repaired.keys() - HARMLESS else Exit.OK
 
 
@@ -124,10 +133,17 @@ def _say(summary: Summary, data: Path) -> None:
         ("damaged", summary.damage),
     ):
         if found:
-            terminal.say(f"{title}: " + ", ".join(f"{count:,} {kind}" for kind, count in sorted(found.items())))
+            terminal.say(f"{title}: " + ", ".join(f"{count:,} x {kind}" for kind, count in sorted(found.items())))
     if summary.damage:
-        terminal.say(styled("damage was found", RED, BOLD))
+        terminal.say(styled("damage was found", RED, BOLD) + _advice(summary))
     elif summary.repaired.keys() - HARMLESS:
         terminal.say(styled("everything that was wrong is repaired", YELLOW, BOLD))
     else:
         terminal.say(styled("everything is as it was stored", GREEN, BOLD))
+
+
+def _advice(summary: Summary) -> str:
+    """What can be done about it, where that is not said by what was found."""
+    if summary.damage.get(Kind.HOLDER):
+        return ": upload again what is named as holder, or restore a backup"
+    return ""

@@ -46,14 +46,20 @@ ConfigFile = Annotated[
 Data = Annotated[str | None, setting("data")]
 
 
-def finish(command: Callable[[], int]) -> None:
-    """Runs a command and exits with its code; what it could not do is one line on standard error."""
+def finish(command: Callable[[], int], interrupted: str = "") -> None:
+    """Runs a command and exits with its code; what it could not do is one line on standard error.
+
+    Args:
+        interrupted: said when Ctrl-C ends it.
+    """
     try:
         code = command()
     except StartError as error:
         terminal.complain(error.message)
         code = error.exit_code
     except KeyboardInterrupt:
+        if interrupted:
+            terminal.complain(f"interrupted: {interrupted}")
         code = 130
     except BrokenPipeError:  # `pilvi logs | head`
         terminal.give_up_output()
@@ -98,6 +104,9 @@ def up(
     drain_seconds: Annotated[str | None, setting("drain_seconds")] = None,
     function_idle_seconds: Annotated[str | None, setting("function_idle_seconds")] = None,
     function_concurrency: Annotated[str | None, setting("function_concurrency")] = None,
+    access_log_seconds: Annotated[str | None, setting("access_log_seconds")] = None,
+    s3_new_buckets: Annotated[str | None, setting("s3_new_buckets")] = None,
+    lifecycle_day_seconds: Annotated[str | None, setting("lifecycle_day_seconds")] = None,
     config: ConfigFile = None,
 ) -> None:
     """Start the cloud."""
@@ -116,6 +125,9 @@ def up(
         "drain_seconds": drain_seconds,
         "function_idle_seconds": function_idle_seconds,
         "function_concurrency": function_concurrency,
+        "access_log_seconds": access_log_seconds,
+        "s3_new_buckets": s3_new_buckets,
+        "lifecycle_day_seconds": lifecycle_day_seconds,
     }
     given = {name: value for name, value in values.items() if value}
     finish(lambda: up_command.run(quick.Up(given, config, detach)))
@@ -191,7 +203,7 @@ def check(
 
         return check_command.run(found(data, config), mend=mend, quick=quick, as_json=as_json)
 
-    finish(command)
+    finish(command, "what was not looked at yet may be damaged")
 
 
 Target = Annotated[str, typer.Argument(metavar="TARGET", help="A folder, or s3://BUCKET/PREFIX.")]
@@ -220,7 +232,7 @@ def backup(
         place = Place(target, endpoint_url, profile)
         return backup_command.run(found(data, config).data, place, master_key=master_key, keep=keep)
 
-    finish(command)
+    finish(command, "there is no backup of this moment; the same command goes on with what was copied")
 
 
 @app.command()
@@ -242,7 +254,7 @@ def restore(
         place, folder = Place(target, endpoint_url, profile), found(data, config).data
         return restore_command.list_all(folder, place) if list_ else restore_command.run(folder, place, at)
 
-    finish(command)
+    finish(command, "the folder cannot be used yet; the same command goes on where it was")
 
 
 @key.command("list")

@@ -26,7 +26,7 @@ class Shown:
         with self._lock:
             task = self._tasks.get(phase)
             if task is None:
-                task = self._tasks[phase] = self._bars.add_task(phase)
+                task = self._tasks[phase] = self._bars.add_task(phase, total=max(total, 1))
             self._bars.update(task, completed=done, total=max(total, 1))
 
     def around(self, tell: Callable[[T], None]) -> Callable[[T], None]:
