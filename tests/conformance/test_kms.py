@@ -654,6 +654,28 @@ def test_a_grant_is_retired_by_who_may(kms: Any, user: Callable[..., Any], key: 
         retirer.retire_grant(GrantToken="bm9uc2Vuc2U=")
 
 
+def test_a_grant_that_can_be_retired_retires_no_other(kms: Any, user: Callable[..., Any], key: str) -> None:
+    """RetireGrant among a grant's operations is about that very grant."""
+    (mallory, client), (alice, _) = user(), user()
+    kms.create_grant(KeyId=key, GranteePrincipal=mallory, Operations=["Encrypt", "RetireGrant"])
+    other = kms.create_grant(KeyId=key, GranteePrincipal=alice, Operations=["Encrypt"])
+    arn = kms.describe_key(KeyId=key)["KeyMetadata"]["Arn"]
+    with refused("AccessDeniedException", 400):
+        client.retire_grant(KeyId=arn, GrantId=other["GrantId"])
+
+
+def test_an_account_that_may_retire_says_who_of_it_may(
+    cloud: LiveCloud, kms: Any, user: Callable[..., Any], key: str
+) -> None:
+    """A user needs a policy for what only the account was given."""
+    root = f"arn:aws:iam::{cloud.account}:root"
+    (mallory, client), (_, trusted) = user(), user("kms:RetireGrant")
+    grant = kms.create_grant(KeyId=key, GranteePrincipal=mallory, RetiringPrincipal=root, Operations=["Encrypt"])
+    with refused("AccessDeniedException", 400):
+        client.retire_grant(GrantToken=grant["GrantToken"])
+    trusted.retire_grant(GrantToken=grant["GrantToken"])
+
+
 def test_a_grant_of_a_grant_gives_no_more(kms: Any, user: Callable[..., Any], key: str) -> None:
     """Who may grant because of a grant passes on what that one allows, under its constraints."""
     (arn, client), (second, other) = user(), user()

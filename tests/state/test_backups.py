@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from pilvi.state.backups.manifest import BackupDamaged
+from pilvi.state.backups.manifest import BackupDamaged, blob_name, chunk_name, encode
 from pilvi.state.backups.prune import prune
 from pilvi.state.backups.restore import MARK, Restored, generations, manifest_of, restore
 from pilvi.state.backups.take import DatabaseDamaged, Taken, backup
-from pilvi.state.backups.target import FolderTarget, NotThere
+from pilvi.state.backups.target import FolderTarget, NotThere, read_all
 from pilvi.state.errors import FolderInUse, UnusableData
 from state_records import Word
 from stores import open_store
@@ -358,3 +361,51 @@ def test_old_backups_go_and_those_that_stay_lack_nothing(folder, tmp_path, targe
     assert {name for name in there(target) if name.startswith("blobs/")} == {
         f"blobs/{name[:2]}/{name[2:]}" for name in kept[2]
     }
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/outside", "a/b", "..", ""])
+def test_a_backup_cannot_write_outside_of_the_folder(folder, tmp_path, target, name):
+    """Whoever keeps the backup may have written its manifest: names in it that lead elsewhere are refused."""
+    with open_store(folder, Word) as store:
+        put(store, "one")
+    made = take(folder, FolderTarget(target)).manifest
+    forged = encode(msgspec.structs.replace(made, extras={name: made.extras["master.key"]}))
+    FolderTarget(target).write(made.name, [forged], len(forged))
+    with pytest.raises(BackupDamaged):
+        bring_back(FolderTarget(target), tmp_path / "again")
+    assert not (tmp_path / "outside").exists()
+
+
+def test_a_backed_up_database_cannot_name_files_elsewhere(folder, tmp_path, target):
+    """Nor can the database in it."""
+    with open_store(folder, Word) as store:
+        put(store, "one")
+    made = take(folder, FolderTarget(target)).manifest
+    copy = tmp_path / "forged.db"
+    copy.write_bytes(b"".join(read_all(FolderTarget(target), chunk) for chunk in made.database))
+    with closing(sqlite3.connect(copy)) as database, database:
+        ((file,),) = database.execute("SELECT file FROM blobs")
+        database.execute("UPDATE blobs SET file = '..' || '/../outside'")
+    data = copy.read_bytes()
+    kept = FolderTarget(target)
+    kept.write(chunk_name(data), [data], len(data))
+    (target / "outside").write_bytes((target / blob_name(file)).read_bytes())
+    forged = encode(msgspec.structs.replace(made, database=(chunk_name(data),), database_bytes=len(data)))
+    kept.write(made.name, [forged], len(forged))
+    with pytest.raises(BackupDamaged, match="names a blob file"):
+        bring_back(kept, tmp_path / "again")
+    assert not (tmp_path / "outside").exists()
+
+
+def test_a_backup_writes_through_no_link(folder, tmp_path, target):
+    """A link that somebody left where the backup writes is not followed."""
+    with open_store(folder, Word) as store:
+        put(store, "one")
+    take(folder, FolderTarget(target))
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    (target / "partial").mkdir(exist_ok=True)
+    (target / "partial/backup.part").symlink_to(victim)
+    with pytest.raises(OSError, match="symbolic link"):
+        take(folder, FolderTarget(target), now_ms=2_000)
+    assert victim.read_bytes() == b"precious"

@@ -18,9 +18,10 @@ from botocore.credentials import Credentials
 
 from harness import ACCOUNT, SeededIds
 from pilvi import services
+from pilvi.core.caller import Check
 from pilvi.core.clock import SystemClock
 from pilvi.core.context import Context
-from pilvi.core.effects import Invocation, Invoke, Outcome, WaitFor
+from pilvi.core.effects import Body, Invocation, Invoke, Outcome, Restage, Staged, StagePlan, WaitFor
 from pilvi.core.operation import Service, operation, service
 from pilvi.gateway import internal
 from pilvi.gateway.answer import Plan
@@ -30,6 +31,7 @@ from pilvi.gateway.pipeline import Gateway
 from pilvi.gateway.waits import Waits
 from pilvi.identity.identity import Identity
 from pilvi.services.iam import seed
+from pilvi.state.restage import Copy
 from pilvi.state.sqlite import SqliteStore, tell
 from pilvi.state.store import Record, TableSpec
 from pilvi.wire.http import Request, Response
@@ -72,12 +74,20 @@ def queue_module() -> ModuleType:
         ctx.tx[Message].put(Message(99, "never to be seen"))
         raise ZeroDivisionError("inner text")
 
+    @operation("DeleteQueue", check=lambda ctx, req: Check("sqs:DeleteQueue", owner=owner(ctx)))
+    def copy(ctx: Context, req: Any) -> Any:
+        return Restage(Body(()), StagePlan()) if ctx.restaged is None else None
+
+    def owner(ctx: Context) -> str:
+        """With a message in it the queue is somebody else's."""
+        return ACCOUNT if next(ctx.tx[Message].scan(limit=1), None) is None else "111111111111"
+
     @operation("GetQueueUrl", reads=True)
     def call_user_code(ctx: Context, req: Any) -> Any:
         invocation = Invocation(None, b"{}", "r")  # type: ignore[arg-type]
         return Invoke(invocation, lambda outcome: {"QueueUrl": outcome.payload.decode()})
 
-    for function in (send, receive, purge, call_user_code):
+    for function in (send, receive, purge, copy, call_user_code):
         function.__module__ = module.__name__
         setattr(module, function.__name__, function)
     return module
@@ -203,6 +213,28 @@ def test_what_breaks_inside_stays_inside(tmp_path: Path, caplog: pytest.LogCaptu
     assert failed.status == 500
     assert b"inner text" not in bytes(failed.body)  # type: ignore[arg-type]
     assert after == {}
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_whether_one_may_is_asked_again_when_bytes_were_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: bool
+) -> None:
+    """Reading takes minutes: what was forbidden meanwhile, or is somebody else's by now, is not done."""
+
+    async def scene() -> Response:
+        async with gateway(tmp_path) as gate:
+            run = Copy.run
+
+            def while_reading(copy: Copy) -> Staged:
+                if taken:
+                    gate.store.write(lambda tx: tx[Message].put(Message(1, "taken")))
+                return run(copy)
+
+            monkeypatch.setattr(Copy, "run", while_reading)
+            return await ask(gate, "DeleteQueue")
+
+    answer = asyncio.run(scene())
+    assert answer.status == (400 if taken else 200), answer.body
 
 
 def test_user_code_runs_outside(tmp_path: Path) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from pilvi.core.errors import AccessDenied
 from pilvi.services.s3.records import Bucket, PublicAccess
 from s3kit import Buckets
 
@@ -25,6 +28,18 @@ def test_new_buckets_keep_the_public_out(tmp_path: Path) -> None:
 
 
 def test_classic_buckets_have_acls_and_no_blocks(tmp_path: Path) -> None:
-    """With s3_new_buckets = classic, writers own what they write and nothing is blocked."""
+    """With s3_new_buckets = classic, writers own what they write without a setting that says so, and nothing is blocked."""
     bucket = made(tmp_path / "data", {"s3_new_buckets": "classic"})
-    assert (bucket.ownership, bucket.public_access) == ("writer", None)
+    assert (bucket.ownership, bucket.public_access) == ("unset", None)
+
+
+def test_making_a_bucket_again_opens_no_block(tmp_path: Path) -> None:
+    """A bucket that its owner makes again gets the list that was asked for, unless it is public and the public blocked."""
+    with Buckets(tmp_path / "data") as s3:
+        s3.cloud.settings.update({"s3_new_buckets": "classic"})
+        s3.s3("CreateBucket", Bucket="photos")
+        s3.s3("CreateBucket", Bucket="photos", ACL="public-read")
+        s3.s3("CreateBucket", Bucket="photos", ACL="private")
+        s3.s3("PutPublicAccessBlock", Bucket="photos", PublicAccessBlockConfiguration={"BlockPublicAcls": True})
+        with pytest.raises(AccessDenied):
+            s3.s3("CreateBucket", Bucket="photos", ACL="public-read")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,10 @@ def test_who_configures_must_be_allowed_to_pass_the_role(s3: Buckets) -> None:
     """iam:PassRole, to S3."""
     wanted = {"Role": replicating.ROLE, "Rules": [rule()]}
     asked = s3.checks("PutBucketReplication", Bucket=SOURCE, ReplicationConfiguration=wanted)
-    assert asked[1] == Check("iam:PassRole", replicating.ROLE, context={"iam:PassedToService": "s3.amazonaws.com"})
+    owner = replicating.ROLE.split(":")[4]
+    assert asked[1] == Check(
+        "iam:PassRole", replicating.ROLE, owner, context={"iam:PassedToService": "s3.amazonaws.com"}
+    )
 
 
 # -- deliveries --------------------------------------------------------------------------------------------------------
@@ -292,6 +296,28 @@ def test_locks_go_along(s3: Buckets) -> None:
     s3.s3("PutObjectLegalHold", Bucket="locked", Key="a", LegalHold={"Status": "OFF"})
     deliver_all(s3)
     assert s3.s3("GetObjectLegalHold", Bucket="vault", Key="a")["LegalHold"] == {"Status": "OFF"}
+
+
+def test_what_the_destination_has_locked_stays_locked(s3: Buckets) -> None:
+    """A source cannot weaken a replica's compliance lock by a longer one of another mode, nor end its legal hold."""
+    for name in ("locked", "vault"):
+        s3.s3("CreateBucket", Bucket=name, ObjectLockEnabledForBucket=True)
+    replicate(s3, rule("vault"), source="locked")
+    s3.put("locked", "a", b"1")
+    deliver_all(s3)
+    named = {"Bucket": "vault", "Key": "a"}
+    strict = {"Mode": "COMPLIANCE", "RetainUntilDate": datetime(2100, 1, 1, tzinfo=UTC)}
+    s3.s3("PutObjectRetention", **named, Retention=strict)
+    s3.s3("PutObjectLegalHold", **named, LegalHold={"Status": "ON"})
+    weaker = {"Mode": "GOVERNANCE", "RetainUntilDate": datetime(2200, 1, 1, tzinfo=UTC)}
+    s3.s3("PutObjectRetention", Bucket="locked", Key="a", Retention=weaker)
+    deliver_all(s3)
+    assert s3.s3("GetObjectRetention", **named)["Retention"] == strict
+    assert s3.s3("GetObjectLegalHold", **named)["LegalHold"] == {"Status": "ON"}
+    longer = {"Mode": "COMPLIANCE", "RetainUntilDate": datetime(2200, 1, 1, tzinfo=UTC)}
+    s3.s3("PutObjectRetention", Bucket="locked", Key="a", Retention=longer, BypassGovernanceRetention=True)
+    deliver_all(s3)
+    assert s3.s3("GetObjectRetention", **named)["Retention"] == longer
 
 
 # -- bytes that are read again -----------------------------------------------------------------------------------------

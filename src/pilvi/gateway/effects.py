@@ -106,9 +106,10 @@ async def restage(exchange: "Exchange", effect: Restage) -> Response:
         for _ in range(RESTAGES_MAX):
             copy = Copy(exchange.gateway.store, effect)
             try:
-                found = await look_again(exchange, restaged=await loop.run_in_executor(COPIERS, copy.run))
+                staged = await loop.run_in_executor(COPIERS, copy.run)
+                found = await look_again(exchange, restaged=staged, asks=True)
             except SourceGone:
-                found = await look_again(exchange)
+                found = await look_again(exchange, asks=True)
             finally:
                 copy.abort()
             if not isinstance(found, Restage):
@@ -121,11 +122,18 @@ async def restage(exchange: "Exchange", effect: Restage) -> Response:
         return exchange.fail(error)
 
 
-async def look_again(exchange: "Exchange", *, waited: bool = False, restaged: Staged | None = None) -> Any:
-    """One more attempt; a WaitFor when there is still nothing."""
+async def look_again(
+    exchange: "Exchange", *, waited: bool = False, restaged: Staged | None = None, asks: bool = False
+) -> Any:
+    """One more attempt; a WaitFor when there is still nothing.
+
+    Args:
+        asks: whether the caller may is asked again: it took so long that the answer, or what is asked about, may be another.
+    """
     exchange.now_ms = exchange.gateway.clock.now_ms()
     tried: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    exchange.gateway.store.submit(partial(exchange.attempt, waited, restaged), partial(_resolve, tried))
+    attempt = exchange.attempt_asking if asks else exchange.attempt
+    exchange.gateway.store.submit(partial(attempt, waited, restaged), partial(_resolve, tried))
     try:
         return await tried
     except Unfinished as again:

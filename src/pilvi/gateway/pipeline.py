@@ -316,7 +316,7 @@ class Exchange:
         if self.request.body and self.match.service == "s3":
             unchunk(self.request, self.signed)
             described = self.codec.service.operations.get(self.match.operation)  # none of a door
-            integrity.check(self.request, described.http_checksum if described else None)
+            integrity.check(self.request, self.match.operation, described.http_checksum if described else None)
         self.shape = self.codec.parse(self.match, self.request)
         self.codec.validate(self.operation.name, self.shape)
 
@@ -342,6 +342,11 @@ class Exchange:
         if isinstance(result, WaitFor | Restage | Compute):
             raise effects.Unfinished(result)
         return result
+
+    def attempt_asking(self, waited: bool, restaged: Staged | None, tx: Tx) -> Any:
+        """What was answered with yes a while ago is asked again, in the attempt's own transaction."""
+        authorise(self.gateway.identity, self.context(tx), self.service, self.operation, self.shape)
+        return self.attempt(waited, restaged, tx)
 
     def _attempted(self, answer: asyncio.Future[Response], result: Any, error: BaseException | None) -> None:
         """On the loop, after the commit (or the undoing)."""

@@ -68,6 +68,7 @@ class Copy:
                     for digest in wanted.values():
                         digest.update(data)
                     self._stage.write(data)
+                source.close()  # a copy of a thousand parts needs one file at a time
         finally:
             for source in sources:
                 source.close()

@@ -202,12 +202,16 @@ def revoke_grant(ctx: Context, req: RevokeGrantRequest) -> None:
 
 
 def _retire_check(ctx: Context, req: RetireGrantRequest) -> list[Check]:
-    """The retiring principal needs no leave, nor does a grantee whom the grant lets retire it; others need the policy's."""
+    """The retiring principal needs no leave, nor does a grantee whom this very grant lets retire it.
+
+    Where that is an account, it is for the account's policies to say who; all others need leave of the key's policy.
+    """
     key, grant = _retired(ctx, req)
-    layers = set(grants_held.layers(ctx))
-    if grant.retiring in layers or (grant.grantee in layers and "RetireGrant" in grant.operations):
+    named = {grant.retiring, grant.grantee if "RetireGrant" in grant.operations else ""} - {""}
+    if not named.isdisjoint((ctx.caller.arn, ctx.caller.identity_arn)):
         return []
-    return [access.question(ctx, "RetireGrant", key, {})]
+    accounts = tuple(named.intersection(grants_held.layers(ctx)))
+    return [msgspec.structs.replace(access.question(ctx, "RetireGrant", key, {}), grantees=accounts)]
 
 
 @operation("RetireGrant", check=_retire_check)

@@ -11,6 +11,7 @@ from pilvi.services.s3.access import Conditions, find_bucket, on_bucket, refuse
 from pilvi.services.s3.accesslogs.records import BucketLogging
 from pilvi.services.s3.acls.conditions import list_conditions
 from pilvi.services.s3.acls.making import Openness, openness, openness_checks
+from pilvi.services.s3.acls.writing import check_public
 from pilvi.services.s3.conditions import when
 from pilvi.services.s3.cors.records import BucketSharing
 from pilvi.services.s3.errors import (
@@ -110,6 +111,7 @@ def _make(ctx: Context, name: str, region: str, tags: dict[str, str], to_others:
 def _reset_list(ctx: Context, bucket: Bucket, to_others: Openness) -> None:
     """A bucket that its owner makes again stays as it is, but for its access control list."""
     acl = to_others.acl if bucket.ownership else bucket.acl
+    check_public(bucket, acl)
     if acl != bucket.acl:
         ctx.tx[Bucket].put(msgspec.structs.replace(bucket, acl=acl))
 

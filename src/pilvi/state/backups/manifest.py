@@ -10,6 +10,8 @@ import msgspec
 FORMAT = 1
 GENERATIONS = "generations/"
 _NAME = re.compile(rf"{GENERATIONS}(\d{{8}}T\d{{6}}\.\d{{3}}Z)\.json")
+_EXTRA = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+_FILE = re.compile(r"[0-9a-f]{32}")
 _MOMENT = "%Y%m%dT%H%M%S"
 
 
@@ -69,7 +71,16 @@ def decode(name: str, data: bytes) -> Manifest:
         raise BackupDamaged(f"{name} is damaged") from None
     if found.format > FORMAT:
         raise BackupDamaged(f"{name} was written by a newer pilvi ({found.pilvi})")
+    if not all(map(_EXTRA.fullmatch, found.extras)):  # whoever keeps backups may write none of our other files
+        raise BackupDamaged(f"{name} names files that are not of a data folder")
     return found
+
+
+def check_file(name: str) -> str:
+    """The name of a blob file, as a backed up database has it. Raises BackupDamaged: it leads elsewhere."""
+    if not _FILE.fullmatch(name):
+        raise BackupDamaged(f"its database names a blob file {name!r}")
+    return name
 
 
 def moment_of(name: str) -> int | None:

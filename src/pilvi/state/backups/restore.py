@@ -16,6 +16,7 @@ from pilvi.state.backups.manifest import (
     Manifest,
     blob_name,
     check_chunk,
+    check_file,
     decode,
     moment_of,
 )
@@ -119,7 +120,7 @@ def _files(target: Target, manifest: Manifest, path: Path, database: Path, watch
     with closing(open_copy(database)) as rows, ThreadPoolExecutor(COPIERS, "pilvi-restore") as pool:
         try:
             for done, row in enumerate(rows.execute(_FILES), 1):
-                waiting.add(pool.submit(fetch, Source(*row)))
+                waiting.add(pool.submit(fetch, Source(check_file(row[0]), *row[1:])))
                 if len(waiting) > WAITING_MAX:
                     waiting = finished(waiting)
                 watch("files", done, manifest.files)

@@ -212,7 +212,7 @@ def finished(waiting: set[Future[None]]) -> set[Future[None]]:
 def _scratch(folder: Path) -> Iterator[Path]:
     """A file for the copy of the database, ours alone; it goes with us, or is taken over by the next backup."""
     path = folder / SCRATCH
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -57,7 +57,7 @@ class FolderTarget:
         self._make(target.parent)
         self._make(self._partial)
         beside = self._partial / name.replace("/", "-")
-        fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             with os.fdopen(fd, "wb", buffering=0) as file:
                 for piece in pieces:

@@ -51,8 +51,8 @@ def object_check(
 
 
 def new_object_check(ctx: Context, bucket: Bucket, key: str, action: str, conditions: Conditions) -> Check:
-    """What is done to an object together with making it, by who will own it."""
-    owner = account_for(ctx.caller)
+    """What is done to an object together with making it. Its list is for the one to say who will own it."""
+    owner = account_for(ctx.caller) if action in OF_OBJECT_OWNER else bucket.account
     if not bucket.ownership or owner == bucket.account or ctx.caller.kind == "service":
         policy, kept_out = bucket.policy or None, _is_kept_out(ctx.caller, bucket)
         return Check(action, object_arn(bucket.name, key), bucket.account, policy, conditions, False, kept_out)

@@ -18,6 +18,9 @@ from pilvi.services.s3.types import (
 )
 
 RULES_MAX = 100
+PATTERNS_MAX = 2_000
+"""Origins and headers in all rules: strangers can have them compared as often as they like."""
+
 ID_CHARACTERS_MAX = 255
 CHARACTERS_MAX = 64 * 1024
 """Of all texts in the rules of a bucket; AWS: "The document is limited to 64 KB in size"."""
@@ -64,7 +67,8 @@ def put_bucket_cors(ctx: Context, req: PutBucketCorsRequest) -> None:
     if len(given) > RULES_MAX:
         raise InvalidRequest("The number of CORS rules should not exceed allowed limit of 100 rules.")
     rules = tuple(_rule(rule) for rule in given)
-    if sum(_size(rule) for rule in rules) > CHARACTERS_MAX:
+    patterns = sum(len(rule.origins) + len(rule.headers) for rule in rules)
+    if sum(_size(rule) for rule in rules) > CHARACTERS_MAX or patterns > PATTERNS_MAX:
         raise MalformedXML
     ctx.tx[BucketSharing].put(BucketSharing(bucket.id, rules))
     if not bucket.shares:

@@ -11,6 +11,9 @@ from pilvi.state.store import Tx
 
 Headers = list[tuple[str, str]]
 
+HEADERS_MAX = 100
+"""That a preflight may name: each is compared with each that the rules allow."""
+
 _NOT_ALLOWED = (
     "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / "
     "Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec."
@@ -47,6 +50,8 @@ class BucketsShare:
 def _check(asked: Crossing) -> None:
     if not asked.origin:
         raise BadRequest("Insufficient information. Origin request header needed.")
+    if len(asked.headers) > HEADERS_MAX:
+        raise BadRequest(f"Access-Control-Request-Headers names more than {HEADERS_MAX} headers.")
     if asked.method not in rules.METHODS:
         raise BadRequest(f"Invalid Access-Control-Request-Method: {asked.method or 'null'}")
 

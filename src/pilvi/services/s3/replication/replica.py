@@ -14,7 +14,7 @@ from pilvi.services.s3.access import Conditions, existing_tags, object_check
 from pilvi.services.s3.encryption import seals
 from pilvi.services.s3.encryption.wishes import Wish
 from pilvi.services.s3.errors import InvalidRequest, NoSuchBucket
-from pilvi.services.s3.locks.rules import default_lock
+from pilvi.services.s3.locks.rules import default_lock, may_change
 from pilvi.services.s3.notify import notify
 from pilvi.services.s3.records import Bucket, Layout, Piece, Run, Seal, StoredObject
 from pilvi.services.s3.replication.plan import REPLICA
@@ -82,7 +82,7 @@ def synchronise(
     if there is None:
         _insert(role, destination, _with_bytes(role, bucket, state, destination, rule, replica, staged))
     else:
-        objects.put_back(role, destination, _told(there, replica, back=back))
+        objects.put_back(role, destination, _told(there, replica, role.now_ms, back=back))
 
 
 # -- leave -------------------------------------------------------------------------------------------------------------
@@ -164,21 +164,23 @@ def _ownership(bucket: Bucket, state: StoredObject, destination: Bucket, rule: R
     return "" if owner == destination.account else owner, state.acl
 
 
-def _told(there: StoredObject, replica: StoredObject, *, back: bool) -> StoredObject:
-    """What the destination has, with what was said anew. A lock in compliance mode is never made shorter.
+def _told(there: StoredObject, replica: StoredObject, now_ms: int, *, back: bool) -> StoredObject:
+    """What the destination has, with what was said anew.
+
+    A lock in compliance mode is never weakened, and a legal hold is lifted only where one was lifted.
 
     Args:
         back: it was there first.
     """
-    locked = there.lock == "compliance" and there.locked_until_ms > replica.locked_until_ms
-    lock = there if locked else replica
+    lock = replica if may_change(there, replica.lock, replica.locked_until_ms, now_ms, bypass=True) else there
+    hold = replica if replica.held or replica.hold_lifted else there
     changed = msgspec.structs.replace(
         there,
         tags=replica.tags,
         lock=lock.lock,
         locked_until_ms=lock.locked_until_ms,
-        held=replica.held,
-        hold_lifted=replica.hold_lifted,
+        held=hold.held,
+        hold_lifted=hold.hold_lifted,
     )
     return changed if back else msgspec.structs.replace(changed, owner=replica.owner, acl=replica.acl)
 

@@ -15,11 +15,14 @@ SESSION = "s3-replication"
 SESSION_SECONDS = 3_600
 KEPT_MS = 300_000
 SESSIONS_MAX = 1_000
+ARN_PARTS = 6
 
 
 def pass_check(role: str) -> Check:
-    """May the caller hand this role to S3?"""
-    return Check("iam:PassRole", role, context={"iam:PassedToService": PRINCIPAL})
+    """May the caller hand this role to S3? Only who is of the role's own account can be allowed to."""
+    parts = role.split(":")
+    owner = parts[4] if len(parts) == ARN_PARTS else ""
+    return Check("iam:PassRole", role, owner, context={"iam:PassedToService": PRINCIPAL})
 
 
 def acting_as_role(ctx: Context, bucket: Bucket, role: str) -> Context:
