@@ -1,6 +1,7 @@
 # make demo    see it work: a photo becomes a thumbnail, in a cloud on this machine
 # make dev     run the cloud from this checkout, its data in .cache/dev
 # make check   lint, types, import contracts, generated code        make test    all tests
+# make test-clients  rclone, DuckDB, Delta, Iceberg and others against the real server (a gigabyte to install)
 # make bench   figures, side by side with peers                     make generate    types from AWS's models
 
 SHELL := /bin/bash
@@ -16,7 +17,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n > 8 ? 8 : n)))
 TESTS ?= tests
 
-.PHONY: help venv install install-dev demo dev check test bench generate format clean
+.PHONY: help venv install install-dev install-clients demo dev check test test-clients bench generate format clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -39,9 +40,18 @@ $(VENV)/.installed-dev: $(BIN)/python pyproject.toml
 	@$(BIN)/python -m compileall -q src/pilvi
 	@touch $@ $(VENV)/.installed
 
+# Other people's clients of S3, whose demands on botocore are not ours: an environment of their own.
+CLIENTS := .cache/clients
+$(CLIENTS)/.installed: $(BIN)/python pyproject.toml
+	@echo "installing the clients of S3 that tests drive ..."
+	@[ -x $(CLIENTS)/bin/python ] || $(BIN)/python -m venv $(CLIENTS)
+	@$(CLIENTS)/bin/python -m pip --disable-pip-version-check --quiet install --editable '.[clients]'
+	@touch $@
+
 venv: $(BIN)/python
 install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev
+install-clients: $(CLIENTS)/.installed
 
 demo: install
 	@$(BIN)/python tools/demo.py
@@ -59,6 +69,9 @@ check: install-dev
 
 test: install-dev
 	$(BIN)/pytest -n $(JOBS) --dist worksteal $(TESTS)
+
+test-clients: install-dev install-clients
+	$(CLIENTS)/bin/pytest -n $(JOBS) --dist worksteal tests/conformance/clients
 
 bench: install-dev
 	@$(BIN)/python -m benchmarks $(BENCH)

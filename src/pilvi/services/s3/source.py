@@ -1,7 +1,7 @@
 """What a copy is made from: the x-amz-copy-source header, found and checked."""
 
 from collections.abc import Iterable
-from urllib.parse import unquote
+from urllib.parse import unquote_plus
 
 from pilvi.core.caller import Check
 from pilvi.core.context import Context
@@ -34,7 +34,8 @@ def named_source(req: Params) -> tuple[str, str, str]:
     header: str = req["CopySource"]
     path, _, query = header.partition("?")
     try:
-        bucket, _, key = unquote(path, errors="strict").removeprefix("/").partition("/")
+        # A plus is a space, as in a form: s5cmd writes so, and a key with a plus comes as %2B (as SDKs write it).
+        bucket, _, key = unquote_plus(path, errors="strict").removeprefix("/").partition("/")
     except UnicodeDecodeError:
         bucket = key = ""
     if bucket.startswith("arn:"):

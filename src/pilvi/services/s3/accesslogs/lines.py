@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote_plus
 
 from pilvi.core.caller import Caller
 from pilvi.core.watched import Answered
@@ -181,4 +181,4 @@ def _object_size(seen: Answered, word: str) -> str:
 
 def _copied_key(shape: Mapping[str, Any]) -> str:
     path = str(shape.get("CopySource", "")).partition("?")[0]
-    return unquote(path).removeprefix("/").partition("/")[2]
+    return unquote_plus(path).removeprefix("/").partition("/")[2]
