@@ -121,7 +121,7 @@ def test_without_versions_nothing_is_asked_about_them(tmp_path: Path) -> None:
         ]  # fmt: skip
         assert told(lambda: s3.get(B, "a")) == [bucket, present, "SELECT blobs"]
         gone = told(lambda: s3.s3("DeleteObject", Bucket=B, Key="a"))
-        assert gone == [bucket, present, present, "DELETE blobs", 'DELETE "s3_object"']
+        assert [line for line in gone if line != bucket] == [present, present, "DELETE blobs", 'DELETE "s3_object"']
 
 
 # -- by version --------------------------------------------------------------------------------------------------------
