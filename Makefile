@@ -3,6 +3,7 @@
 # make check   lint, types, import contracts, generated code        make test    all tests
 # make test-clients  rclone, DuckDB, Delta, Iceberg and others against the real server (a gigabyte to install)
 # make bench   figures, side by side with peers                     make generate    types from AWS's models
+# make fuzz    requests that nobody meant, for SECONDS=600
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -16,6 +17,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n > 8 ? 8 : n)))
 TESTS ?= tests
+FUZZ_SECONDS = $(or $(filter-out 0,$(SECONDS)),600)
 
 .PHONY: help venv install install-dev install-clients demo dev check test test-clients bench generate format clean
 
@@ -72,6 +74,9 @@ test: install-dev
 
 test-clients: install-dev install-clients
 	$(CLIENTS)/bin/pytest -n $(JOBS) --dist worksteal tests/conformance/clients
+
+fuzz: install-dev
+	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS)
 
 bench: install-dev
 	@$(BIN)/python -m benchmarks $(BENCH)

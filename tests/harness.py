@@ -20,12 +20,14 @@ from pilvi.core.context import Context, RequestInfo
 from pilvi.core.effects import Compute, Restage, Staged
 from pilvi.core.errors import AccessDenied
 from pilvi.core.operation import Operation
+from pilvi.state.disk import Disk
 from pilvi.state.restage import Copy, SourceGone
 from pilvi.state.sqlite import SqliteStore
 from pilvi.state.store import OutboxEntry
 from stores import FakeClock
 
 ACCOUNT = "000000000000"
+MASTER_KEY = b"the master key of tests' clouds: 32+"
 
 
 class SeededIds:
@@ -87,7 +89,7 @@ class HarnessCloud:
         return self.settings.get(name, "")
 
     def secret(self, purpose: str) -> bytes:
-        return sealing.derive(b"the harness's master key", purpose)
+        return sealing.derive(MASTER_KEY, purpose)
 
     def has_account(self, ctx: Context, account: str) -> bool:
         return account in self.accounts
@@ -111,7 +113,9 @@ class Unfinished(Exception):
 
 
 class Harness:
-    def __init__(self, folder: Path, *, region: str = "us-east-1", account: str = ACCOUNT) -> None:
+    def __init__(
+        self, folder: Path, *, region: str = "us-east-1", account: str = ACCOUNT, disk: Disk | None = None
+    ) -> None:
         self.clock = FakeClock()
         self.ids = SeededIds()
         self.cloud = HarnessCloud()
@@ -119,7 +123,7 @@ class Harness:
         self.region = region
         self.folder = folder
         records = [record for service in services.discover().values() for record in service.records]
-        self.store = SqliteStore.open(folder, [*records, OutboxEntry], clock=self.clock)
+        self.store = SqliteStore.open(folder, [*records, OutboxEntry], clock=self.clock, disk=disk)
 
     def __enter__(self) -> Self:
         return self

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from crash import mortal as mortals
 from crash import store_load as load
 from crash import store_workload as workload
+from crash.mortal import Mortal
 from pilvi.state.store import OutboxEntry
 from state_records import Thing
 from stores import open_store
@@ -24,46 +24,17 @@ from stores import open_store
 HERE = Path(__file__).parent
 
 
-class Mortal:
-    """Runs the workload in processes that die when told."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "store_child.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(HERE.parent)},
-        )
-
-    def run(self, folder: Path, acks: Path, kill_at: int, *, batches: bool = False) -> tuple[int, int]:
-        """How it ended, and how many events there were (0 when killed)."""
-        order = {"folder": str(folder), "acks": str(acks), "kill_at": kill_at, "batches": batches}
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        status, count = self._process.stdout.readline().split()
-        return int(status), int(count)
-
-    def close(self) -> None:
-        self._process.communicate()
-        assert self._process.returncode == 0
-
-
 @pytest.fixture(scope="module")
 def mortal() -> Iterator[Mortal]:
-    mortal = Mortal()
+    mortal = Mortal("store_child.py")
     yield mortal
     mortal.close()
 
 
 @pytest.fixture
 def fast_folder(tmp_path: Path) -> Iterator[Path]:
-    """In memory where there is such a place: a killed process loses nothing of it, and syncing is free."""
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else tmp_path) as made:
-        yield Path(made)
+    with mortals.fast_folder(tmp_path) as made:
+        yield made
 
 
 @pytest.mark.parametrize("batches", [False, True])

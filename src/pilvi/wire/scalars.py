@@ -97,11 +97,7 @@ def read_document_base64(text: str) -> Any:
 
 def read_iso8601(text: str) -> datetime:
     """RFC 3339, and the shorter forms that AWS takes: without seconds, without a time, without a zone (UTC)."""
-    try:
-        value = datetime.fromisoformat(text.strip())
-    except ValueError:
-        return _read_other(text)
-    return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    return _try_iso(text.strip()) or _read_other(text)
 
 
 def read_unixtimestamp(text: str) -> datetime:
@@ -147,9 +143,9 @@ def _read_other(text: str) -> datetime:
 def _try_iso(text: str) -> datetime | None:
     try:
         value = datetime.fromisoformat(text)
-    except ValueError:
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # that moment is before the year 1 in UTC, or after 9999
         return None
-    return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 def _try_epoch(text: str) -> datetime | None:

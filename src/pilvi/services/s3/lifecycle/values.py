@@ -1,11 +1,12 @@
 """The values that rules are made of: days, dates, and how many versions are kept."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from pilvi.services.s3.errors import InvalidArgument
 
 DAY_MS = 86_400_000
 KEPT_MAX = 1_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def positive(value: int, name: str, action: str) -> int:
@@ -30,10 +31,10 @@ def midnight_ms(moment: datetime) -> int:
     """Milliseconds of a date. Raises InvalidArgument for a time that is not the beginning of a day."""
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    milliseconds = int(moment.timestamp() * 1000)
-    if milliseconds % DAY_MS:
+    since = moment - _EPOCH
+    if since % timedelta(days=1):
         raise InvalidArgument("'Date' must be at midnight GMT")
-    return milliseconds
+    return since.days * DAY_MS
 
 
 def date(milliseconds: int) -> datetime:

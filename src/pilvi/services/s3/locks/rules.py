@@ -4,7 +4,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -25,6 +25,7 @@ HOLDS = {"ON": True, "OFF": False}
 LOCKING = frozenset({"ObjectLockMode", "ObjectLockRetainUntilDate", "ObjectLockLegalHoldStatus"})
 """The members of an upload's request that say how the new object is locked."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MISSING = "Bucket is missing Object Lock Configuration"
 
 
@@ -134,7 +135,7 @@ def default_lock(retention: Retention, now_ms: int) -> tuple[str, int]:
 
 def milliseconds(at: datetime) -> int:
     """Since 1970. Times without a zone are UTC."""
-    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)
 
 
 def moment(at_ms: int) -> datetime:
