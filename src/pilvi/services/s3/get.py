@@ -46,8 +46,14 @@ def read_object(ctx: Context, req: Params) -> GetObjectOutput:
 
 @operation("HeadObject", reads=True, check=on_object("s3:GetObject"), open=True)
 def head_object(ctx: Context, req: HeadObjectRequest) -> HeadObjectOutput:
-    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html"""
-    return _describe(ctx, req)[2]  # type: ignore[return-value]
+    """Checksums tell of the bytes: who asks for them must be able to read those.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+    """
+    found, _, result = _describe(ctx, req)
+    if found.seal is not None and req.get("ChecksumMode") == "ENABLED":
+        data_key(ctx, find_bucket(ctx, req), found.key, found.seal, req)
+    return result  # type: ignore[return-value]
 
 
 def _describe(ctx: Context, req: Params) -> tuple[StoredObject, Span, dict[str, Any]]:

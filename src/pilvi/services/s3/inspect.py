@@ -13,7 +13,7 @@ from pilvi.services.s3.access import (
     of_version,
 )
 from pilvi.services.s3.conditions import when
-from pilvi.services.s3.encryption.seals import customer
+from pilvi.services.s3.encryption.seals import customer, data_key
 from pilvi.services.s3.errors import invalid_argument
 from pilvi.services.s3.listing import page_size
 from pilvi.services.s3.names import check_key
@@ -29,6 +29,8 @@ from pilvi.services.s3.types import (
 )
 
 _KNOWN = frozenset({"ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"})
+_TELLING = frozenset({"Checksum", "ObjectParts"})
+"""What tells of the bytes: who asks for it must be able to read those."""
 
 
 def _check(ctx: Context, req: GetObjectAttributesRequest) -> list[Check]:
@@ -52,6 +54,8 @@ def get_object_attributes(ctx: Context, req: GetObjectAttributesRequest) -> GetO
         raise invalid_argument("Invalid attribute name specified.", "x-amz-object-attributes", ",".join(asked))
     bucket = find_bucket(ctx, req)
     found = existing_object(ctx, bucket, req)
+    if found.seal is not None and not wanted.isdisjoint(_TELLING):
+        data_key(ctx, bucket, found.key, found.seal, req)
     customer(req, found.seal)
     result: GetObjectAttributesOutput = {"LastModified": when(found.modified_ms)}
     if bucket.versioning:

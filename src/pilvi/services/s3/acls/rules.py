@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#permissi
 
 from collections.abc import Sequence
 
-from pilvi.core.accounts import canonical_id
+from pilvi.core.accounts import ANONYMOUS_ID, canonical_id
 from pilvi.core.caller import Caller
 from pilvi.services.s3.records import Grant
 
@@ -57,7 +57,8 @@ def stored(grants: Sequence[Grant], owner: str) -> tuple[Grant, ...]:
 
 
 def is_public(grants: Sequence[Grant]) -> bool:
-    return any(grant.kind == "group" and grant.who in PUBLIC for grant in grants)
+    """What the anonymous are given under their canonical id, everybody is given."""
+    return any(grant.who in PUBLIC if grant.kind == "group" else grant.who == ANONYMOUS_ID for grant in grants)
 
 
 def reaches_others(grants: Sequence[Grant], owner: str) -> bool:
@@ -79,6 +80,8 @@ def gives(grants: Sequence[Grant], permission: str, caller: Caller, owner: str, 
 
 
 def _means(grant: Grant, caller: Caller, owner: str, *, public: bool) -> bool:
+    if caller.kind == "anonymous" and not public:
+        return False
     if grant.kind == "user":
         stranger = caller.kind != "service" and caller.account != owner
         return stranger and grant.who == canonical_id(caller.account)

@@ -111,6 +111,8 @@ def customer(req: Params, seal: Seal | None, prefix: str = "") -> CustomerKey | 
     """The request's key, once it is found to be what the stored object needs."""
     given = customer_key(req, prefix)
     if (given is not None) == (seal is not None and seal.kind == "customer"):
+        if given is not None and seal is not None and given.md5 != seal.proof:
+            raise AccessDenied("Access Denied")
         return given
     if given is None:
         raise InvalidRequest(_WRONG)
