@@ -104,7 +104,7 @@ class Transaction:
     def _end(self) -> None:
         """An unfinished scan would keep the snapshot, and with it the write-ahead log, alive."""
         self.execute = self.change = over
-        self.known = None
+        self.known = self._blobs = None  # which hold each other: nobody need look for such cycles
         if self._scans is not None:
             for cursor in self._scans:
                 cursor.close()

@@ -145,12 +145,11 @@ class XmlWriter(Shapes):
             ref = shape.members[member]
             if ref.location in ANSWERED_ELSEWHERE:
                 continue
-            kind = self._column_kind(ref)
             column = f"(known[{member!r}] if known else [item[{member!r}] for item in value])"
-            lines.append(f"c{place} = {kind}({column})" if kind else f"c{place} = {column}")
+            ready, part = self._column(ref, member, column, f"v{place}")
+            lines.append(f"c{place} = {ready}")
             names.append((f"v{place}", f"c{place}"))
-            tag = element_name(self.service, ref, member)
-            parts.append(f"<{tag}>{{v{place}}}</{tag}>" if kind else self.element(ref, member, f"v{place}"))
+            parts.append(part)
         text = COLUMNS.format(
             count=len(present),
             lines=_indented(lines, 8),
@@ -160,14 +159,21 @@ class XmlWriter(Shapes):
         )
         return self.source.once("columns", text)
 
-    def _column_kind(self, ref: Ref) -> str:
-        """The function that readies a whole column, where there is one."""
-        shape = self.service.shape(ref)
-        if ref.xml_namespace or shape.xml_namespace:
-            return ""
+    def _column(self, ref: Ref, member: str, column: str, value: str) -> tuple[str, str]:
+        """What readies a whole column, and the f-string's text that then writes one value of it."""
+        shape, tag = self.service.shape(ref), element_name(self.service, ref, member)
+        if ref.xml_namespace or shape.xml_namespace or shape.document or self.attributes(shape, value):
+            return column, self.element(ref, member, value)
+        element = f"<{tag}>{{{value}}}</{tag}>"
         if shape.type in {"string", "character"}:
-            return "text_column"
-        return "stamp_column" if shape.type == "timestamp" and self.leaf(ref, shape) == "write_iso8601_millis" else ""
+            return f"text_column({column})", element
+        if shape.type == "timestamp" and self.leaf(ref, shape) == "write_iso8601_millis":
+            return f"stamp_column({column})", element
+        if is_flat(ref, shape):
+            return f"same_column({self._flat(ref, shape, tag)}, {column})", f"{{{value}}}"
+        if shape.type in {"structure", "list", "map"}:
+            return f"same_column({self.of(ref)}, {column})", element
+        return column, self.element(ref, member, value)
 
     def _map(self, function: str, shape: Shape, name: str) -> None:
         key = self.element(shape.key, "key", "key")
@@ -220,6 +226,13 @@ def stamp_column(column: list[datetime]) -> list[str]:
     return [scalars.write_iso8601_millis(each) for each in column]
 
 
+def same_column(write: Write, column: list[Any]) -> list[str]:
+    """Values that are written by a function: once, where all are the same."""
+    if column.count(column[0]) == len(column):
+        return [write(column[0])] * len(column)
+    return [write(each) for each in column]
+
+
 class _Forms(dict[tuple[str, ...], Write]):
     """Functions by the set of members present; what is missing is generated."""
 
@@ -248,6 +261,7 @@ def write_attribute(name: str, value: str | None) -> str:
 
 
 TEXT_LEAVES: dict[str, Any] = {
+    "same_column": same_column,
     "stamp_column": stamp_column,
     "text_column": text_column,
     "escape": escape,

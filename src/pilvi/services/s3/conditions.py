@@ -1,6 +1,6 @@
 """Conditional requests: RFC 9110, section 13, as S3 answers them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -18,9 +18,16 @@ def when(modified_ms: int) -> datetime:
     return _moment(modified_ms // 1000)
 
 
+def whens(modified_ms: Iterable[int]) -> list[datetime]:
+    """The same of many: what was uploaded together has few times."""
+    seconds = [each // 1000 for each in modified_ms]
+    moments = {each: datetime.fromtimestamp(each, UTC) for each in set(seconds)}
+    return [moments[each] for each in seconds]
+
+
 @lru_cache(TIMES_REMEMBERED_MAX)
 def _moment(seconds: int) -> datetime:
-    """What is asked for often, or was uploaded together, has few times."""
+    """What is asked for often has few times."""
     return datetime.fromtimestamp(seconds, UTC)
 
 

@@ -11,7 +11,7 @@ from pilvi.core.context import Context
 from pilvi.core.operation import operation
 from pilvi.services.s3.access import Conditions, Params, bucket_check, find_bucket
 from pilvi.services.s3.checksums import NAMES
-from pilvi.services.s3.conditions import when
+from pilvi.services.s3.conditions import when, whens
 from pilvi.services.s3.errors import InvalidURI, invalid_argument
 from pilvi.services.s3.marks import decode_mark, encode_mark
 from pilvi.services.s3.owners import shown_owner
@@ -114,7 +114,7 @@ def contents(ctx: Context, rows: Sequence[ObjectLine | StoredObject], owned_by: 
     """A thousand of these make up most of a listing's cost: columns, and nothing is made that can be shared."""
     columns: dict[str, list[Any]] = {
         "Key": [row.key for row in rows],
-        "LastModified": [when(row.modified_ms) for row in rows],
+        "LastModified": whens([row.modified_ms for row in rows]),
         "ETag": [f'"{row.etag}"' for row in rows],
         "ChecksumAlgorithm": [_ALGORITHMS[row.checksum_kind] for row in rows],
         "ChecksumType": [_TYPES[row.composite] for row in rows],
