@@ -17,6 +17,8 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+import forms
+from handmade import Answer, Signer, Wire
 from live import LiveCloud, Unique
 from refusals import refused
 
@@ -287,6 +289,43 @@ def test_the_anonymous_have_an_id_that_is_public_too(s3: Any, anonymous: Any, op
         lambda: s3.put_object_acl(Bucket=open_bucket, Key="k", GrantReadACP=nobody),
         lambda: s3.put_bucket_acl(Bucket=open_bucket, GrantWrite=nobody),
     )
+
+
+# -- forms ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_form_asks_for_as_much_leave_as_a_put(cloud: LiveCloud, open_bucket: str, user: Who) -> None:
+    """Whoever signs it: lists, tags, locks and keys have permissions of their own."""
+    wire, mallory = Wire(cloud.endpoint), user("s3:PutObject")
+    keys = mallory._request_signer._credentials
+    signer = Signer(keys.access_key, keys.secret_key)
+    own: list[Any] = [{"bucket": open_bucket}, {"key": "k"}]
+
+    def post(fields: dict[str, str]) -> Answer:
+        policy_fields = forms.signed(signer, *own, *({name: value} for name, value in fields.items()))
+        return wire.send("POST", f"/{open_bucket}", *forms.posted({"key": "k", **policy_fields, **fields}))
+
+    assert post({}).status == 204
+    md5 = b64encode(hashlib.md5(b"content", usedforsecurity=False).digest()).decode()
+    locked = {"x-amz-object-lock-mode": "COMPLIANCE", "x-amz-object-lock-retain-until-date": "2100-01-01T00:00:00Z"}
+    tags = "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"
+    for fields in (
+        {"acl": "private"},
+        {"x-amz-grant-read": 'uri="http://acs.amazonaws.com/groups/global/AllUsers"'},
+        {"tagging": tags},
+        {**locked, "content-md5": md5},
+        {"x-amz-object-lock-legal-hold": "ON", "content-md5": md5},
+    ):
+        answer = post(fields)
+        assert (answer.status, answer.code) == (403, "AccessDenied"), fields
+
+
+def test_a_form_is_nobodys_but_its_signers(cloud: LiveCloud, bucket: str) -> None:
+    """The signature in a request's headers, or in its address, lends a form nothing."""
+    wire, root = Wire(cloud.endpoint), Signer(cloud.access_key, cloud.secret_key)
+    headers, body = forms.posted({"key": "k"})
+    answer = wire.signed(root, "POST", f"/{bucket}", headers, body)
+    assert (answer.status, answer.code) == (403, "AccessDenied")
 
 
 # -- locks ---------------------------------------------------------------------------------------------------------------

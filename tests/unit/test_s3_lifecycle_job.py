@@ -13,7 +13,7 @@ import pytest
 from aging import BUCKET, DAY_MS, Crash, due, pass_days, rules, run, shown, step, waiting
 from pilvi.core.context import Context
 from pilvi.services.s3.lifecycle import round as rounds
-from pilvi.services.s3.records import Bucket, OlderVersion, StoredObject
+from pilvi.services.s3.records import Bucket, Layout, OlderVersion, Piece, StoredObject
 from s3kit import Buckets
 
 NOON = 1_790_000_000_000 // DAY_MS * DAY_MS + DAY_MS // 2
@@ -167,6 +167,51 @@ def test_many_objects_go_in_bounded_steps(s3: Buckets) -> None:
         s3.clock.advance(10)
     assert before == 0
     assert s3.blobs() == 0
+
+
+@pytest.mark.parametrize("keeps_versions", [False, True])
+def test_objects_in_many_parts_go_few_at_a_time(s3: Buckets, keeps_versions: bool) -> None:
+    """What a step lets go of is bounded though every object has thousands of parts."""
+    if keeps_versions:
+        version(s3, "Enabled")
+    for number in range(6):
+        in_parts(s3, f"{number}", 4_000)
+    if keeps_versions:
+        for number in range(6):
+            s3.s3("DeleteObject", Bucket=BUCKET, Key=f"{number}")
+    rules(s3, older(1) if keeps_versions else days(1))
+    s3.clock.now += 3 * DAY_MS
+    before, most = layouts(s3), 0
+    while before:
+        for entry in due(s3):
+            step(s3, entry)
+        left = layouts(s3)
+        before, most = left, max(most, before - left)
+        s3.clock.advance(10)
+    assert most == 3
+    assert s3.blobs() == 0
+
+
+def in_parts(s3: Buckets, key: str, number: int) -> None:
+    """An object whose parts are all the same bytes."""
+    s3.put(BUCKET, key, b"x")
+
+    def attempt(tx: Any) -> None:
+        bucket = tx[Bucket].get(BUCKET)
+        made = tx[StoredObject].get(bucket.id, key)
+        runs = ((made.blob, 0, 1),)
+        layout = Layout(tx.next_id("s3_layout"), "", tuple(Piece(n, 1, "", "", runs) for n in range(1, number + 1)))
+        for _ in range(number - 1):
+            tx.blobs.share(made.blob)
+        tx[Layout].put(layout)
+        tx[StoredObject].put(msgspec.structs.replace(made, blob=0, layout=layout.id, parts=number, size=number))
+
+    s3.store.write(attempt)
+
+
+def layouts(s3: Buckets) -> int:
+    with s3.store.read() as tx:
+        return len(list(tx[Layout].scan()))
 
 
 # -- versions ------------------------------------------------------------------------------------------------------------

@@ -41,6 +41,9 @@ COMPARED_MAX = 5_000
 DONE_MAX = 100
 """Versions that one step changes: a few milliseconds of the writer's time ..."""
 
+RELEASED_MAX = 10_000
+"""... of which those that go had this many parts altogether, or one had: each part costs as much as a small object ..."""
+
 ABORTED_MAX = 4
 """... and uploads that it aborts: each may have ten thousand parts."""
 
@@ -115,9 +118,20 @@ def _current(ctx: Context, bucket: Bucket, config: Lifecycle, after: After, work
         due = due_current(config, row, ctx.now_ms, day, versioned=bool(bucket.versioning))
         if due and not _waits(ctx, bucket, row, removed=due is REMOVE and _goes_for_good(bucket, row)):
             works.append(Work(due, row))
-        if seen == last or len(works) == most:
+        if seen == last or len(works) == most or _let_go_of_much(works):
             return row.key, 0
     return None
+
+
+def _let_go_of_much(works: list[Work]) -> bool:
+    return bool(works and _parts(works[-1])) and sum(map(_parts, works)) >= RELEASED_MAX
+
+
+def _parts(work: Work) -> int:
+    """How many parts go with it."""
+    if work.due is not REMOVE or isinstance(work.what, Upload):
+        return 0
+    return work.what.state.parts if isinstance(work.what, OlderVersion) else work.what.parts
 
 
 def _goes_for_good(bucket: Bucket, row: StoredObject) -> bool:
@@ -154,7 +168,7 @@ def _older(ctx: Context, bucket: Bucket, config: Lifecycle, after: After, works:
             works.append(Work(due, row))
         if row.superseded_ms and due is not REMOVE:
             newer += 1
-        if seen == last or len(works) == most:
+        if seen == last or len(works) == most or _let_go_of_much(works):
             return row.key, row.rank
     return None
 
