@@ -55,6 +55,12 @@ def test_counting_a_prefix_is_a_search(backend):
         assert found.startswith("SEARCH test_thing"), (index, found)
 
 
+def test_clearing_a_prefix_is_a_search(backend):
+    """Of the key, however few of its fields are given."""
+    store = backend.open(Thing)
+    assert plan(store, Layout(Thing).paths[""].clear(1), 1).startswith("SEARCH test_thing")
+
+
 def test_point_reads_and_writes_use_the_key(backend):
     """get and delete."""
     store = backend.open(Thing)

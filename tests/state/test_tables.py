@@ -270,3 +270,16 @@ def test_a_view_reads_some_fields_and_stores_none(backend):
         assert tx[Line].get(1, "aaa") == Line(1, "aaa", 3)
     with pytest.raises(TypeError):
         store.write(lambda tx: tx[Line].put(Line(1, "b", 7)))
+
+
+def test_what_begins_alike_is_cleared_at_once(backend):
+    """Records with the leading values go, from indexes too; others stay; whole tables are never emptied."""
+    store = backend.open(Thing)
+    put_all(store, *(Thing(place, number, b"") for place in "abc" for number in range(3)))
+    assert store.write(lambda tx: (tx[Thing].clear("b"), tx[Thing].clear("a", 1), tx[Thing].clear("z"))) == (3, 1, 0)
+    with store.read() as tx:
+        assert [(thing.place, thing.number) for thing in tx[Thing].scan()] == [
+            ("a", 0), ("a", 2), ("c", 0), ("c", 1), ("c", 2),
+        ]  # fmt: skip
+    with pytest.raises(AssertionError, match="whole tables"):
+        store.write(lambda tx: tx[Thing].clear())

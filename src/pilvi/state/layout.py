@@ -1,7 +1,7 @@
 """How a type of record lies in SQL: its columns, its statements, and the two functions between a record and a row.
 
-Everything is worked out once per type when the store opens; statements are text from then on, and the functions are
-compiled from source made of the record's own field names, as dataclasses do.
+Statements are worked out once per type when the store opens, and are text from then on; the functions, when they are first
+needed: they are compiled from source made of the record's own field names, as dataclasses do.
 
     class Object(Record):                          CREATE TABLE s3_object (
         spec = TableSpec("s3_object",                  "bucket" TEXT NOT NULL, "key" TEXT NOT NULL,
@@ -66,6 +66,10 @@ class AccessPath:
             found = self._counts[prefix] = f"SELECT count(*) FROM {self._source}{where}"
         return found
 
+    def clear(self, prefix: int) -> str:
+        """The statement that removes everything with so many leading values."""
+        return f"DELETE FROM {self._source}{self._where([self._equal(prefix)])}"
+
     def _scan(self, prefix: int, start: int, after: int, end: int, reverse: bool) -> str:
         where = self._where(
             [
@@ -111,6 +115,9 @@ class Layout(Generic[R]):
         paths: index name ("" for the key) -> access path.
     """
 
+    dump: Callable[[R], Row]
+    load: Callable[[Row], R]
+
     def __init__(self, record: type[R]) -> None:
         spec = record.spec
         self.record = record
@@ -121,15 +128,21 @@ class Layout(Generic[R]):
         fields = {field.name: field for field in msgspec.structs.fields(record)}
         names = list(dict.fromkeys([*spec.key, *(name for index in spec.indexes.values() for name in index)]))
         self.columns = tuple(Column(name, _kind(record, fields, name)) for name in names)
-        body = _body(record, [field for name, field in fields.items() if name not in names])
-        self.dump, self.load = _compile(record, self.columns, body)
-        if spec.view:
-            self.dump = _refuse
         self._write_statements(names)
         self.paths = {"": AccessPath(self.table, "", spec.key, self.selected)}
         for index, leading in spec.indexes.items():
             path = tuple(dict.fromkeys([*leading, *spec.key]))
             self.paths[index] = AccessPath(self.table, index, path, self.selected)
+
+    def __getattr__(self, name: str) -> Any:
+        """`dump` and `load` are made when they are asked for: of most types nothing is read or written after a start."""
+        if name not in ("dump", "load"):
+            raise AttributeError(name)
+        taken = {column.name for column in self.columns}
+        body = _body(self.record, [field for field in msgspec.structs.fields(self.record) if field.name not in taken])
+        dump, self.load = _compile(self.record, self.columns, body)
+        self.dump = _refuse if self.record.spec.view else dump
+        return self.__dict__[name]
 
     def _write_statements(self, names: list[str]) -> None:
         table, key = quote(self.table), ", ".join(map(quote, self.key))

@@ -67,6 +67,9 @@ class Table(Protocol[R]):
     def delete(self, *key: Key) -> bool:
         """Remove; whether there was one."""
 
+    def clear(self, *prefix: Key) -> int:
+        """Remove all records with these leading values of the key, of which there is at least one; how many went."""
+
     def scan(
         self,
         *prefix: Key,

@@ -51,6 +51,13 @@ class SqliteTable(Generic[R]):
             self._forget(key)
         return self._tx.change(self._layout.delete, key).rowcount == 1
 
+    def clear(self, *prefix: Key) -> int:
+        layout = self._layout
+        assert prefix, "whole tables are not emptied"
+        assert not layout.remembered, "what is remembered is forgotten one by one"
+        found: int = self._tx.change(layout.paths[""].clear(len(prefix)), prefix).rowcount
+        return found
+
     def _forget(self, key: tuple[Key, ...]) -> None:
         """The writer remembers no record that it changes. (One that it adds cannot be remembered: it was not there.)"""
         known = self._tx.known

@@ -7,7 +7,6 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -209,50 +208,6 @@ def _raw(kind: str, data: bytes) -> bytes:
     made = make([kind])[kind]
     made.update(data)
     return made.digest()
-
-
-# -- putting parts together ----------------------------------------------------------------------------------------------
-#
-# A CRC is the remainder of a polynomial over GF(2). Appending B to A multiplies A's by x^(8 * len B), so the CRC of A+B
-# is crc(A) * x^(8 * len B) + crc(B) modulo the CRC's polynomial, without reading a byte again. (The all-ones values that
-# these CRCs begin and end with cancel each other out.) Numbers are bit-reflected, as CRCs of this family are: the
-# highest bit stands for x^0.
-
-_POLYNOMIALS = {"crc32": (32, 0xEDB88320), "crc32c": (32, 0x82F63B78), "crc64nvme": (64, 0x9A6C9329AC4BC9B5)}
-
-
-def combine(kind: str, parts: Iterable[tuple[bytes, int]]) -> bytes:
-    """The CRC of a whole, from (CRC, length in bytes) of its parts in order."""
-    width, polynomial = _POLYNOMIALS[kind]
-    whole = 0
-    for checksum, size in parts:
-        shifted = _multiply(whole, _shift(kind, size), width, polynomial) if whole else 0
-        whole = shifted ^ int.from_bytes(checksum, "big")
-    return whole.to_bytes(width // 8, "big")
-
-
-@lru_cache(maxsize=256)
-def _shift(kind: str, size: int) -> int:
-    """x^(8 * size) modulo the polynomial, by repeated squaring."""
-    width, polynomial = _POLYNOMIALS[kind]
-    power, square = 1 << (width - 1), 1 << (width - 9)  # x^0 and x^8
-    while size:
-        if size & 1:
-            power = _multiply(power, square, width, polynomial)
-        square = _multiply(square, square, width, polynomial)
-        size >>= 1
-    return power
-
-
-def _multiply(left: int, right: int, width: int, polynomial: int) -> int:
-    product = 0
-    bit = 1 << (width - 1)
-    while bit:
-        if left & bit:
-            product ^= right
-        right = (right >> 1) ^ (polynomial if right & 1 else 0)
-        bit >>= 1
-    return product
 
 
 def composed(kind: str, parts: Iterable[bytes]) -> str:

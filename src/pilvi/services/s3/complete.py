@@ -1,12 +1,13 @@
 """CompleteMultipartUpload: parts become an object. Their bytes stay where they are."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from urllib.parse import quote
 
 from pilvi.core.caller import Check
 from pilvi.core.context import Context
+from pilvi.core.digests import combined
 from pilvi.core.operation import operation
 from pilvi.services.s3 import checksums
 from pilvi.services.s3.access import Conditions, find_bucket, object_check
@@ -28,7 +29,7 @@ from pilvi.services.s3.objects import replace
 from pilvi.services.s3.parts import PARTS_MAX
 from pilvi.services.s3.records import Bucket, Layout, Piece, StoredObject, Upload, UploadedPart
 from pilvi.services.s3.types import CompletedPart, CompleteMultipartUploadOutput, CompleteMultipartUploadRequest
-from pilvi.services.s3.uploads import find_upload, forget_upload
+from pilvi.services.s3.uploads import end_upload, find_upload
 
 PART_BYTES_MIN = 5 * 1024**2
 
@@ -59,11 +60,13 @@ def complete_multipart_upload(ctx: Context, req: CompleteMultipartUploadRequest)
     if not CUSTOMER.isdisjoint(req):
         seals.customer(req, upload.seal)
     check_write(req, present, req["Key"])
-    parts = _chosen_parts(ctx, upload, named)
+    uploaded = {part.number: part for part in ctx.tx[UploadedPart].scan(upload.id)}
+    parts = _chosen_parts(upload, uploaded, named)
     made = _object(ctx, upload, parts)
     _check_promises(req, upload, made)
     made = replace(ctx, bucket, present, made)
-    forget_upload(ctx, upload, kept={part.number for part in parts})
+    kept = {part.number for part in parts}
+    end_upload(ctx, upload, [part for part in uploaded.values() if part.number not in kept])
     if bucket.notifies:
         notify(ctx, bucket, "ObjectCreated:CompleteMultipartUpload", made)
     return _answer(ctx, bucket, made)
@@ -83,9 +86,10 @@ def _made_by(ctx: Context, present: StoredObject, upload_id: str) -> bool:
     return layout is not None and layout.upload == upload_id
 
 
-def _chosen_parts(ctx: Context, upload: Upload, named: Sequence[CompletedPart]) -> list[UploadedPart]:
+def _chosen_parts(
+    upload: Upload, uploaded: Mapping[int, UploadedPart], named: Sequence[CompletedPart]
+) -> list[UploadedPart]:
     """The uploaded parts that the client names, each as it says, all but the last large enough."""
-    uploaded = {part.number: part for part in ctx.tx[UploadedPart].scan(upload.id)}
     chosen = [_one_part(upload, uploaded.get(item["PartNumber"]), item) for item in named]
     for part in chosen[:-1]:
         if part.size < PART_BYTES_MIN:
@@ -161,7 +165,7 @@ def _checksum(upload: Upload, parts: list[UploadedPart]) -> str:
     if upload.composite:
         return checksums.composed(kind, raws)
     sizes = [part.size for part in parts]
-    return checksums.encode(checksums.combine(kind, zip(raws, sizes, strict=True)))
+    return checksums.encode(combined(kind, zip(raws, sizes, strict=True)))
 
 
 def _check_promises(req: CompleteMultipartUploadRequest, upload: Upload, made: StoredObject) -> None:

@@ -1,6 +1,6 @@
 """Uploads in parts: begun, listed, aborted."""
 
-from collections.abc import Container, Iterator
+from collections.abc import Iterable, Iterator
 
 from pilvi.core.caller import Caller, Check
 from pilvi.core.context import Context
@@ -138,13 +138,16 @@ def abort_multipart_upload(ctx: Context, req: AbortMultipartUploadRequest) -> Ab
     return {}
 
 
-def forget_upload(ctx: Context, upload: Upload, kept: Container[int] = ()) -> None:
-    """Removes an upload and its parts, and lets go of the bytes of all parts but those `kept`."""
-    parts = ctx.tx[UploadedPart]
-    for part in list(parts.scan(upload.id)):
-        if part.number not in kept:
-            release_runs(ctx, part.runs)
-        parts.delete(upload.id, part.number)
+def forget_upload(ctx: Context, upload: Upload) -> None:
+    """Removes an upload and its parts, and lets go of their bytes."""
+    end_upload(ctx, upload, list(ctx.tx[UploadedPart].scan(upload.id)))
+
+
+def end_upload(ctx: Context, upload: Upload, dropped: Iterable[UploadedPart]) -> None:
+    """Removes an upload and the rows of all its parts, and lets go of the bytes of those that are `dropped`."""
+    for part in dropped:
+        release_runs(ctx, part.runs)
+    ctx.tx[UploadedPart].clear(upload.id)
     ctx.tx[Upload].delete(upload.bucket, upload.key, upload.id)
 
 
