@@ -22,11 +22,13 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done · 1 failed · 2 wrong usage · 3 not running · 4 folder in use · 5 address taken · "
-    "6 folder of a newer version · 7 folder cannot be used · 8 damage found · 9 damage found and repaired · 10 no or a wrong master key",
+    "6 folder of a newer version · 7 folder cannot be used · 8 damage found · 9 damage found and repaired · 10 no or a wrong master key · "
+    "130 interrupted",
 )
-key = typer.Typer(help="Root access keys: list, create, rotate, delete.", no_args_is_help=True)
+key = typer.Typer(help="List, create, rotate, delete root keys.", no_args_is_help=True)
 app.add_typer(key, name="key")
 
 
@@ -66,7 +68,7 @@ def finish(command: Callable[[], int], interrupted: str = "") -> None:
         code = 141
     except OSError as error:
         terminal.give_up_output()
-        terminal.complain(f"{error}")
+        terminal.complain(f"{error.filename}: {error.strerror}" if error.filename else f"{error}")
         code = Exit.FAILED
     raise typer.Exit(code)
 
@@ -135,7 +137,7 @@ def up(
 
 @app.command()
 def down(data: Data = None, config: ConfigFile = None) -> None:
-    """Stop the cloud: requests under way are finished first."""
+    """Stop the cloud. Requests under way are finished first."""
 
     def command() -> int:
         settings = found(data, config)
@@ -150,7 +152,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     config: ConfigFile = None,
 ) -> None:
-    """Show whether the cloud runs, where, with which sandbox, and what it costs."""
+    """Show whether and where the cloud runs. And with which sandbox, and what it costs."""
     finish(lambda: status_command.run(found(data, config).data, as_json=as_json))
 
 
@@ -161,7 +163,7 @@ def env(
     as_json: Annotated[bool, typer.Option("--json", help="For programs; the same as --shell json.")] = False,
     config: ConfigFile = None,
 ) -> None:
-    """Print the environment for boto3 and the AWS CLI: eval "$(pilvi env)"."""
+    """Print what AWS tools need. For a shell: eval "$(pilvi env)"."""
     finish(lambda: env_command.run(found(data, config).data, env_command.Shell.JSON if as_json else shell))
 
 
@@ -196,7 +198,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="For programs: one JSON object a line.")] = False,
     config: ConfigFile = None,
 ) -> None:
-    """Check that everything stored is still there, as it was stored. Changes nothing without --repair."""
+    """Check that everything is as it was stored. Changes nothing without --repair."""
 
     def command() -> int:
         from pilvi.cli import check as check_command  # noqa: PLC0415 - all services: for this command only
@@ -223,7 +225,7 @@ def backup(
     keep: Annotated[int, typer.Option(min=0, metavar="N", help="Then remove all but the newest N; 0: none.")] = 0,
     config: ConfigFile = None,
 ) -> None:
-    """Back up everything, while the cloud runs; only what is new is copied."""
+    """Back up everything, while the cloud runs. Only what is new is copied."""
 
     def command() -> int:
         from pilvi.cli import backup as backup_command  # noqa: PLC0415 - for this command only
@@ -245,7 +247,7 @@ def restore(
     profile: Profile = "",
     config: ConfigFile = None,
 ) -> None:
-    """Make a data folder of a backup; it must not exist, or be empty."""
+    """Make a data folder of a backup. It must not exist, or be empty."""
 
     def command() -> int:
         from pilvi.cli import restore as restore_command  # noqa: PLC0415 - for this command only
@@ -259,19 +261,19 @@ def restore(
 
 @key.command("list")
 def key_list(data: Data = None, config: ConfigFile = None) -> None:
-    """List the root access keys, without their secrets."""
+    """List the root access keys. Without their secrets."""
     finish(lambda: keys.list_all(found(data, config).data))
 
 
 @key.command("create")
 def key_create(data: Data = None, config: ConfigFile = None) -> None:
-    """Make a further root access key; its secret is printed this once."""
+    """Make a further root access key. Its secret is printed this once."""
     finish(lambda: keys.create(found(data, config).data))
 
 
 @key.command("rotate")
 def key_rotate(data: Data = None, config: ConfigFile = None) -> None:
-    """Replace the root access key that `pilvi env` prints, and delete the old one."""
+    """Replace the key that `pilvi env` prints. The old one is deleted."""
     finish(lambda: keys.rotate(found(data, config).data))
 
 

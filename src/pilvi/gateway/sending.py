@@ -78,7 +78,8 @@ class Sending:
                 burst += taken
         except (OSError, BlobDamaged) as error:
             if not isinstance(error, ConnectionError):
-                log.warning("sending a body failed: %s", error)
+                advice = " (`pilvi check` names the object)" if isinstance(error, BlobDamaged) else ""
+                log.warning("sending a body failed: %s%s", error, advice)
             self._end(whole=False)
             return
         if self._owner is not None and self._owner.writable():
