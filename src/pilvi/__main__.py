@@ -4,6 +4,7 @@ A well-formed `up` goes straight to the server: parsing it with typer would cost
 megabytes that the server never uses. Everything else, and every mistake, is typer's.
 """
 
+import gc
 import sys
 
 from pilvi.cli import quick, terminal
@@ -14,6 +15,7 @@ def main() -> None:
     arguments = sys.argv[1:]
     wanted = quick.up(arguments[1:]) if arguments[:1] == ["up"] else None
     if wanted is not None:
+        gc.disable()  # nothing of what comes now is garbage; the server enables it when all is there
         from pilvi.cli import up  # noqa: PLC0415 - the server's imports, for this command only
 
         sys.exit(up.run(wanted))

@@ -337,6 +337,7 @@ def _settle_memory() -> None:
     """What is here now stays to the end: collections need not walk over it. Requests leave hardly any cycles behind."""
     gc.freeze()
     gc.set_threshold(GARBAGE_OBJECTS)
+    gc.enable()
 
 
 def _report(_: object, error: BaseException | None) -> None:

@@ -20,7 +20,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pilvi.core.caller import ANONYMOUS, Caller
 from pilvi.core.clock import Clock, Ids
@@ -33,7 +33,6 @@ from pilvi.gateway import cors, effects, integrity, watch
 from pilvi.gateway.answer import Answer, Plan, streamed
 from pilvi.gateway.bodies import Receiver, receiver_for, unchunk
 from pilvi.gateway.cloud import LocalCloud, authorise
-from pilvi.gateway.forms import FormReceiver
 from pilvi.gateway.observe import Observer
 from pilvi.gateway.waits import Waits
 from pilvi.identity.authenticate import AuthenticationFailed
@@ -42,9 +41,12 @@ from pilvi.state.store import Store, Tx
 from pilvi.wire import protocol, sigv4
 from pilvi.wire import route as routing
 from pilvi.wire.auth_problems import AuthProblem
-from pilvi.wire.aws_s3_form import FormCodec
 from pilvi.wire.codec import Codec
 from pilvi.wire.http import Request, Response
+
+if TYPE_CHECKING:
+    from pilvi.gateway.forms import FormReceiver
+    from pilvi.wire.aws_s3_form import FormCodec
 
 log = logging.getLogger("pilvi.gateway")
 
@@ -194,8 +196,9 @@ class Exchange:
 
     def unfold(self) -> Plan:
         """An HTML form: who asks for what stands at the beginning of its body."""
-        assert isinstance(self.codec, FormCodec)
-        self.receiver = FormReceiver(self.codec.form_reader(self.request), self.unfolded)
+        from pilvi.gateway.forms import FormReceiver  # noqa: PLC0415 - most clouds are never sent one
+
+        self.receiver = FormReceiver(cast("FormCodec", self.codec).form_reader(self.request), self.unfolded)
         return Plan(BODY_BYTES_MAX, self.receiver, self.finish_staged, self.abort, self.fail)
 
     def unfolded(self, form: Mapping[str, str]) -> Receiver:

@@ -6,7 +6,6 @@ import resource
 import socket
 import ssl
 import time
-from email.utils import formatdate
 from typing import Final
 
 from pilvi.gateway.answer import Answer, Handler, Plan, Receives, Streamed, streamed
@@ -142,7 +141,8 @@ class Server:
         now = self.loop.time()
         self.tick = now - self.now
         self.now = now
-        self.common = f"Date: {formatdate(time.time(), usegmt=True)}\r\nServer: pilvi\r\n"
+        date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime())
+        self.common = f"Date: {date}\r\nServer: pilvi\r\n"
         for connection in list(self._connections):
             connection.check(now)
         again = self._connections or self._timer is None

@@ -16,14 +16,13 @@ from pilvi.core.errors import CloudError, MalformedRequest
 from pilvi.wire import faults, multipart
 from pilvi.wire.aws_s3 import S3Codec
 from pilvi.wire.codec import Match
+from pilvi.wire.doors import FORM_OPERATION
 from pilvi.wire.http import Request, Response
 from pilvi.wire.model import OperationModel, ServiceModel
 from pilvi.wire.multipart import FormReader, MalformedForm, TooManyFields
 from pilvi.wire.scalars import escape
 from pilvi.wire.xmltext import PROLOG
 
-OPERATION: Final = "PostObject"
-PROTOCOL: Final = "s3-form"
 _PUT: Final = "PutObject"
 _RENAMED: Final = {"acl": "x-amz-acl"}
 _HEADERS: Final = frozenset(
@@ -103,7 +102,7 @@ class FormCodec(S3Codec):
 
     def operation(self, name: str) -> OperationModel:
         """The checksums and limits of a form are PutObject's."""
-        return super().operation(_PUT if name == OPERATION else name)
+        return super().operation(_PUT if name == FORM_OPERATION else name)
 
     def serialise(self, operation: str, result: dict[str, Any] | None, request_id: str) -> Response:  # noqa: ARG002
         """Status and envelope as the form wishes.

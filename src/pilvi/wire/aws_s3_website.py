@@ -19,8 +19,6 @@ from pilvi.wire.http import Request, Response
 from pilvi.wire.model import ServiceModel
 from pilvi.wire.scalars import Malformed
 
-OPERATION: Final = "GetWebsite"
-PROTOCOL: Final = "s3-website"
 HTML: Final = "text/html; charset=utf-8"
 _GET: Final = "GetObject"
 _HEADERS: Final = ("if-match", "if-modified-since", "if-none-match", "if-unmodified-since", "range")

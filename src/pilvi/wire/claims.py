@@ -10,7 +10,6 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
@@ -121,6 +120,8 @@ def _other_date(amz: str, date: str) -> tuple[str, AuthProblem | None, tuple[str
         return "", AuthProblem.DATE_MISSING, ()
     if _TIMESTAMP.match(given):
         return given, None, ()
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - few clients say it like this
+
     try:
         moment = parsedate_to_datetime(given)
         moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -3,13 +3,14 @@
 import re
 from functools import cache
 
-from pilvi.wire import aws_s3_form, aws_s3_website, model
+from pilvi.wire import model
 from pilvi.wire.aws_cbor import CborCodec
 from pilvi.wire.aws_json import JsonCodec
 from pilvi.wire.aws_query import Ec2Codec, QueryCodec
 from pilvi.wire.aws_rest import RestJsonCodec, RestXmlCodec
 from pilvi.wire.aws_s3 import S3Codec
 from pilvi.wire.codec import Codec
+from pilvi.wire.doors import FORM_PROTOCOL, SITE_PROTOCOL
 from pilvi.wire.http import Request
 from pilvi.wire.model import Metadata, ServiceModel, UnknownService
 
@@ -20,12 +21,6 @@ CODECS: dict[str, type[Codec]] = {
     "rest-json": RestJsonCodec,
     "rest-xml": RestXmlCodec,
     "smithy-rpc-v2-cbor": CborCodec,
-}
-
-# Doors to S3 that its model does not tell of.
-DOORS: dict[str, type[S3Codec]] = {
-    aws_s3_form.PROTOCOL: aws_s3_form.FormCodec,
-    aws_s3_website.PROTOCOL: aws_s3_website.WebsiteCodec,
 }
 
 SCOPE = re.compile(r"[/%][^/%]*?(?:/|%2F)(?P<service>[a-z0-9-]+)(?:/|%2F)aws4_request", re.IGNORECASE)
@@ -43,7 +38,20 @@ def codec(service: str, protocol: str) -> Codec:
 
 def make(service: ServiceModel, protocol: str) -> Codec:
     """A codec for a model that need not be botocore's."""
-    return (DOORS.get(protocol, S3Codec) if service.name == "s3" else CODECS[protocol])(service, protocol)
+    return (_s3(protocol) if service.name == "s3" else CODECS[protocol])(service, protocol)
+
+
+def _s3(protocol: str) -> type[S3Codec]:
+    """S3's, or that of one of its doors, which most clouds never open."""
+    if protocol == FORM_PROTOCOL:
+        from pilvi.wire.aws_s3_form import FormCodec  # noqa: PLC0415 - see above
+
+        return FormCodec
+    if protocol == SITE_PROTOCOL:
+        from pilvi.wire.aws_s3_website import WebsiteCodec  # noqa: PLC0415 - see above
+
+        return WebsiteCodec
+    return S3Codec
 
 
 def fallback(request: Request) -> Codec:

@@ -18,12 +18,9 @@ from functools import cache, lru_cache
 
 from pilvi.core.errors import CloudError, NotBuilt
 from pilvi.wire import faults, forms, model
-from pilvi.wire.aws_s3_form import OPERATION as FORM_OPERATION
-from pilvi.wire.aws_s3_form import PROTOCOL as FORM_PROTOCOL
-from pilvi.wire.aws_s3_website import OPERATION as SITE_OPERATION
-from pilvi.wire.aws_s3_website import PROTOCOL as SITE_PROTOCOL
 from pilvi.wire.codec import Match
 from pilvi.wire.compression import plain_start
+from pilvi.wire.doors import FORM_OPERATION, FORM_PROTOCOL, SITE_OPERATION, SITE_PROTOCOL
 from pilvi.wire.http import Request
 from pilvi.wire.model import Metadata, UnknownService
 from pilvi.wire.resttree import Tree
