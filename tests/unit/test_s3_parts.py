@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pilvi.core.errors import AccessDenied, CloudError, NotBuilt
-from pilvi.services.s3 import errors
+from pilvi.services.s3 import delete, errors
 from pilvi.services.s3.checksums import compute
 from s3kit import MIB, Buckets
 
@@ -531,3 +531,18 @@ def test_content_md5_of_parts(s3: Buckets) -> None:
     s3.part("photos", "big", upload, 1, b"x", ContentMD5=right)
     with pytest.raises(errors.BadDigest):
         s3.part("photos", "big", upload, 1, b"y", ContentMD5=right)
+
+
+def test_a_batch_lets_go_of_so_many_parts(s3: Buckets, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is too much for one batch is told to come again, and nothing of it is gone; what is small still goes."""
+    monkeypatch.setattr(delete, "RELEASED_MAX", 5)
+    for key in ("one", "two"):
+        s3.multipart("photos", key, PARTS)
+    s3.put("photos", "three", b"x")
+    wanted = [{"Key": key} for key in ("one", "two", "three")]
+    answer = s3.s3("DeleteObjects", Bucket="photos", Delete={"Objects": wanted})
+    assert answer["Deleted"] == [{"Key": "one"}, {"Key": "three"}]
+    assert [(error["Key"], error["Code"]) for error in answer["Errors"]] == [("two", "SlowDown")]
+    assert s3.get("photos", "two")[0] == WHOLE
+    assert "Errors" not in s3.s3("DeleteObjects", Bucket="photos", Delete={"Objects": wanted})
+    assert s3.blobs() == 0

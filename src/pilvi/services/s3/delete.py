@@ -16,7 +16,7 @@ from pilvi.services.s3.access import (
 )
 from pilvi.services.s3.accesslogs.watch import watch_batch
 from pilvi.services.s3.conditions import names_etag
-from pilvi.services.s3.errors import MalformedXML, failed_condition, invalid_argument
+from pilvi.services.s3.errors import MalformedXML, S3Error, failed_condition, invalid_argument
 from pilvi.services.s3.names import check_key
 from pilvi.services.s3.objects import (
     asked_version,
@@ -38,8 +38,19 @@ from pilvi.services.s3.types import (
 )
 
 DELETED_MAX = 1000
+RELEASED_MAX = 100_000
+"""Parts of objects that one batch lets go of: each costs as much as a small object, and everybody who writes waits."""
+
 _UNBUILT = frozenset({"IfMatchLastModifiedTime", "IfMatchSize", "MFA"})  # on AWS of directory buckets, and of versions
 _UNBUILT_IN_BATCH = frozenset({"LastModifiedTime", "Size"})
+
+
+class SlowDown(S3Error):
+    """The rest of a batch is for the next one."""
+
+    code = "SlowDown"
+    status = 503
+    text = "Please reduce your request rate."
 
 
 class _Named(TypedDict, total=False):
@@ -102,9 +113,12 @@ def delete_objects(ctx: Context, req: DeleteObjectsRequest) -> DeleteObjectsOutp
     bypass = req.get("BypassGovernanceRetention", False)
     deleted: list[DeletedObject] = []
     errors: list[Error] = []
+    left = RELEASED_MAX
     for item in wanted:
         try:
-            deleted.append(_delete_one(ctx, bucket, item, bypass=bypass))
+            done, parts = _delete_one(ctx, bucket, item, left, bypass=bypass)
+            deleted.append(done)
+            left -= parts
         except CloudError as error:
             errors.append({**_named(item), "Code": error.code, "Message": error.message})
     if bucket.logs:
@@ -117,15 +131,25 @@ def delete_objects(ctx: Context, req: DeleteObjectsRequest) -> DeleteObjectsOutp
     return result
 
 
-def _delete_one(ctx: Context, bucket: Bucket, item: ObjectIdentifier, *, bypass: bool) -> DeletedObject:
-    """Raises before anything is changed."""
+def _delete_one(
+    ctx: Context, bucket: Bucket, item: ObjectIdentifier, left: int, *, bypass: bool
+) -> tuple[DeletedObject, int]:
+    """What was deleted, and how many parts it had. Raises before anything is changed.
+
+    Args:
+        left: how many it may have.
+    """
     key = item["Key"]
     check_key(key)
     if not _UNBUILT_IN_BATCH.isdisjoint(item):
         raise NotBuilt("A parameter you provided implies functionality that is not implemented")
-    if not ctx.may(_item_check(ctx, bucket, item)):
+    named = _find(ctx, bucket, item)
+    if not ctx.may(_item_check(ctx, bucket, item, named)):
         raise AccessDenied("Access Denied")
     _check_match(ctx, bucket, key, item.get("ETag"))
+    parts = named.parts if named is not None and ("VersionId" in item or not bucket.versioning) else 0
+    if parts > left:
+        raise SlowDown
     result: DeletedObject = {"Key": key}
     if "VersionId" in item:
         result["VersionId"] = item["VersionId"]
@@ -137,15 +161,19 @@ def _delete_one(ctx: Context, bucket: Bucket, item: ObjectIdentifier, *, bypass:
     if marker is not None:
         result["DeleteMarker"] = True
         result["DeleteMarkerVersionId"] = shown_version(marker)
-    return result
+    return result, parts
 
 
-def _item_check(ctx: Context, bucket: Bucket, item: ObjectIdentifier) -> Check:
+def _find(ctx: Context, bucket: Bucket, item: ObjectIdentifier) -> StoredObject | None:
+    if "VersionId" not in item:
+        return current(ctx, bucket, item["Key"])
+    return find_version(ctx, bucket, item["Key"], asked_version(item["VersionId"]))
+
+
+def _item_check(ctx: Context, bucket: Bucket, item: ObjectIdentifier, named: StoredObject | None) -> Check:
     key = item["Key"]
     if "VersionId" not in item:
-        present = current(ctx, bucket, key)
-        return object_check(ctx, bucket, key, "s3:DeleteObject", existing_tags(present) if present else None, present)
-    named = find_version(ctx, bucket, key, asked_version(item["VersionId"]))
+        return object_check(ctx, bucket, key, "s3:DeleteObject", existing_tags(named) if named else None, named)
     conditions = existing_tags(named) if named else {}
     conditions["s3:VersionId"] = item["VersionId"]
     return object_check(ctx, bucket, key, of_version("s3:DeleteObject"), conditions, named)

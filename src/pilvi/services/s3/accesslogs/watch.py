@@ -14,7 +14,7 @@ from pilvi.state.store import Tx
 TARGET = "target"  # the request is about this bucket
 SOURCE = "source"  # it copies out of this bucket
 BATCH = "batch"
-_STATUS = {"AccessDenied": 403, "InternalError": 500, "NotImplemented": 501, "PreconditionFailed": 412}
+_STATUS = {"AccessDenied": 403, "InternalError": 500, "NotImplemented": 501, "PreconditionFailed": 412, "SlowDown": 503}
 
 
 class Deleted(msgspec.Struct, frozen=True):
