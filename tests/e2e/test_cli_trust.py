@@ -46,6 +46,18 @@ def test_a_backup_with_another_master_key_is_not_made(folder: Path, home: Home) 
     assert home.pilvi("backup", "kept", data=folder).returncode == 0
 
 
+def test_a_backup_into_the_cloud_itself_is_not_made(tmp_path: Path, home: Home) -> None:
+    """Where `pilvi env` has set the environment, that is what a bucket's name alone would mean; by any name of the machine."""
+    with LiveCloud(tmp_path) as cloud:
+        cloud.client("s3").create_bucket(Bucket="kept")
+        keys = {"AWS_ACCESS_KEY_ID": cloud.access_key, "AWS_SECRET_ACCESS_KEY": cloud.secret_key}
+        env = environment(home.path, **home.variables, **keys, AWS_ENDPOINT_URL=cloud.endpoint)
+        said(home.pilvi("backup", "s3://kept/x", data=cloud.data, env=env), 2, "itself", "--endpoint-url")
+        by_name = cloud.endpoint.replace("127.0.0.1", "localhost")
+        said(home.pilvi("backup", "s3://kept", "--endpoint-url", by_name, data=cloud.data, env=env), 2, "itself")
+        assert not cloud.client("s3").list_objects_v2(Bucket="kept")["KeyCount"]
+
+
 def test_a_check_without_the_master_key_says_what_it_could_not_see(folder: Path, home: Home) -> None:
     """With another key it looks at nothing; without one, at what is stored; with the right one given, at everything."""
     key = (folder / "master.key").read_bytes()

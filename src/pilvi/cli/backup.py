@@ -19,7 +19,7 @@ NOT_ITS_KEY = "a backup with it could not be read. Put the right one there, or s
 
 def run(data: Path, place: Place, *, master_key: bool, keep: int) -> int:
     """Returns Exit.DAMAGED when some blob files could not be taken as they were stored."""
-    target = place.target(data)
+    target = place.elsewhere(data)
     with failures(place):
         with progress() as shown:
             try:

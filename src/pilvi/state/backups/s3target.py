@@ -30,6 +30,11 @@ class S3Target:
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
 
     @property
+    def endpoint(self) -> str:
+        """Where requests go: "http://127.0.0.1:4566"."""
+        return str(self._client.meta.endpoint_url)
+
+    @property
     def scratch(self) -> Path | None:
         return None
 
