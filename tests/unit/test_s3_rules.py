@@ -467,6 +467,8 @@ def policy(**statement: Any) -> str:
         ({"Principal": "*", "Condition": {"StringNotEquals": {"aws:SourceAccount": "111111111111"}}}, True),
         ({"Principal": "*", "Condition": {"StringEquals": {"s3:prefix": "a"}}}, True),
         ({"Principal": "*", "Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}}, False),
+        ({"Principal": "*", "Condition": {"StringEquals": {"aws:userid": "AIDAEXAMPLE"}}}, False),
+        ({"Principal": "*", "Condition": {"StringEqualsIgnoreCase": {"aws:userid": "Anonymous"}}}, True),
         ({"Principal": "*", "Condition": {"IpAddress": {"aws:SourceIp": "0.0.0.0/1"}}}, True),
     ],
 )

@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from pilvi.core.caller import ANONYMOUS
+
 # A statement for everybody is not public when one of these is held to fixed values.
 _NARROWING = frozenset(
     {
@@ -19,6 +21,9 @@ _NARROWING = frozenset(
     }
 )  # fmt: skip
 _HOLDING = frozenset({"stringequals", "stringequalsignorecase", "stringlike", "arnequals", "arnlike", "ipaddress"})
+_NOBODY = ANONYMOUS.user_id
+"""The aws:userid of everybody who has not signed."""
+
 _BROAD_IPV4_BITS = 8  # a range wider than a /8 (or an IPv6 /32) is everybody
 _BROAD_IPV6_BITS = 32
 
@@ -57,7 +62,9 @@ def _narrows(operator: str, key: str, values: list[Any]) -> bool:
         return False
     if operator == "ipaddress":
         return not any(_is_broad(str(value)) for value in values)
-    return not any("*" in str(value) or "?" in str(value) or "${" in str(value) for value in values)
+    return not any(
+        str(value).lower() == _NOBODY or any(mark in str(value) for mark in ("*", "?", "${")) for value in values
+    )
 
 
 def _is_broad(block: str) -> bool:
