@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from crash import mortal
 from crash import store_workload as workload
 from pilvi.core.errors import ServiceUnavailable
 from pilvi.state.disk import Disk
@@ -193,17 +194,8 @@ def test_files_that_may_not_grow(tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(folder)], check=False, capture_output=True, text=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
+    with mortal.small_disk(tmp_path / "disk", "6m") as made:
+        yield made
 
 
 def test_a_disk_that_is_really_full(small_disk):
