@@ -27,6 +27,8 @@ SALT_BYTES = 24
 HEADER_BYTES = len(MAGIC) + SALT_BYTES
 CHUNK_BYTES = 64 * 1024
 _SEALED_CHUNK_BYTES = CHUNK_BYTES + TAG_BYTES
+ONE_CHUNK_BYTES_MAX = HEADER_BYTES + _SEALED_CHUNK_BYTES
+"""Sealed blobs up to here are one chunk."""
 
 Read = Callable[[int, int], bytes]
 """(offset, length) -> that many bytes of a sealed blob."""
@@ -79,17 +81,24 @@ class Sealer:
 
     def update(self, data: bytes) -> list[bytes]:
         """Sealed chunks that are complete now. The last one waits for `finish`, full or not."""
+        missing = CHUNK_BYTES - len(self._rest)
+        if len(data) <= missing:
+            self._rest = self._rest + data if self._rest else data
+            return []
+        sealed, view, start = [], memoryview(data), 0
         if self._rest:
-            data = self._rest + data
-        sealed = []
-        view, start = memoryview(data), 0
+            sealed.append(self._chunk(self._rest + data[:missing] if missing else self._rest))
+            start = missing
         while len(data) - start > CHUNK_BYTES:
-            sealed.append(
-                self._cipher.encrypt(_nonce(self._index, last=False), view[start : start + CHUNK_BYTES], None)
-            )
-            self._index += 1
+            sealed.append(self._chunk(view[start : start + CHUNK_BYTES]))
             start += CHUNK_BYTES
-        self._rest = data[start:] if start else data
+        self._rest = data[start:]
+        return sealed
+
+    def _chunk(self, plain: "bytes | memoryview") -> bytes:
+        """One that others follow."""
+        sealed = self._cipher.encrypt(_nonce(self._index, last=False), plain, None)
+        self._index += 1
         return sealed
 
     def finish(self) -> bytes:
@@ -101,6 +110,14 @@ def seal(key: bytes, salt: bytes, data: bytes) -> bytes:
     """A whole blob."""
     sealer = Sealer(key, salt)
     return b"".join((sealer.header, *sealer.update(data), sealer.finish()))
+
+
+def opened(key: bytes, sealed: bytes) -> bytes:
+    """The whole of a sealed blob that is one chunk. Raises SealBroken."""
+    if len(sealed) < HEADER_BYTES or not sealed.startswith(MAGIC):
+        raise SealBroken("this is no sealed blob")
+    view = memoryview(sealed)
+    return _open(_cipher(_blob_key(key, sealed[:HEADER_BYTES])), _ONLY, view[HEADER_BYTES:], None)
 
 
 class Opener:
@@ -150,12 +167,17 @@ class Opener:
 
 
 def _open(cipher: "AESGCM", nonce: bytes, sealed: "bytes | memoryview", context: bytes | None) -> bytes:
-    from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - see _cipher
-
     try:
         return cipher.decrypt(nonce, sealed, context)
-    except (InvalidTag, ValueError):
+    except _refusals():
         raise SealBroken("the bytes are not those that were sealed, or the key is another") from None
+
+
+@cache
+def _refusals() -> tuple[type[Exception], ...]:
+    from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - see _aes
+
+    return InvalidTag, ValueError
 
 
 def _cipher(key: bytes) -> "AESGCM":
@@ -175,6 +197,9 @@ def _blob_key(key: bytes, header: bytes) -> bytes:
 
 def _nonce(index: int, *, last: bool) -> bytes:
     return (index << 8 | last).to_bytes(NONCE_BYTES, "big")
+
+
+_ONLY = _nonce(0, last=True)
 
 
 def _chunks(size: int) -> int:

@@ -1,6 +1,7 @@
 """What operations may ask of the cloud around them: each other, the policy engine, credentials."""
 
 from collections.abc import Callable, Mapping
+from functools import cache, partial
 from typing import Any
 
 from pilvi.core import sealing
@@ -26,7 +27,7 @@ class LocalCloud:
         self._services = services
         self._identity = identity
         self._runtimes = runtimes
-        self._master_key = master_key
+        self._secrets = cache(partial(sealing.derive, master_key))
         self._settings = settings or {}
 
     def call(self, ctx: Context, service: str, operation: str, request: dict[str, Any], caller: Caller | None) -> Any:
@@ -61,7 +62,7 @@ class LocalCloud:
         return self._identity.suppose(ctx, supposition)
 
     def secret(self, purpose: str) -> bytes:
-        return sealing.derive(self._master_key, purpose)
+        return self._secrets(purpose)
 
     def setting(self, name: str) -> str:
         return self._settings.get(name, "")

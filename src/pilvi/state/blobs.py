@@ -140,6 +140,9 @@ class SqliteBlobs:
 
 def _cut(data: bytes, offset: int, length: int, key: bytes) -> bytes:
     if key:
+        if len(data) <= sealing.ONE_CHUNK_BYTES_MAX:
+            plain = opened(lambda: sealing.opened(key, data))
+            return plain if length == len(plain) else plain[offset : offset + length]
         return opened(
             lambda: sealing.Opener(key, lambda at, size: data[at : at + size], len(data)).read(offset, length)
         )
