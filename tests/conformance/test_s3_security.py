@@ -393,6 +393,19 @@ def test_logs_go_to_no_other_account(s3: Any, other: Any, bucket: str, unique: U
         )
 
 
+def test_logs_are_not_made_public(s3: Any, bucket: str, open_bucket: str) -> None:
+    """Who configures a log cannot grant it to everybody in a bucket that blocks that."""
+    block = {"BlockPublicAcls": True}
+    s3.put_public_access_block(Bucket=open_bucket, PublicAccessBlockConfiguration=block)
+    everybody = {"Type": "Group", "URI": "http://acs.amazonaws.com/groups/global/AllUsers"}
+    wanted = {
+        "TargetBucket": open_bucket,
+        "TargetPrefix": "",
+        "TargetGrants": [{"Grantee": everybody, "Permission": "READ"}],
+    }
+    denied(lambda: s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={"LoggingEnabled": wanted}))
+
+
 def test_what_one_may_not_read_cannot_be_copied(s3: Any, bucket: str, user: Who, unique: Unique) -> None:
     """By name or by version, whole or a part of it; and whether it is there is not told."""
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})

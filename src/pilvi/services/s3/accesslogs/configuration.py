@@ -9,6 +9,7 @@ from pilvi.core.operation import operation
 from pilvi.services.s3.access import find_bucket, on_bucket
 from pilvi.services.s3.accesslogs.deliver import may_write
 from pilvi.services.s3.accesslogs.records import BucketLogging
+from pilvi.services.s3.acls.writing import check_public
 from pilvi.services.s3.errors import AccessControlListNotSupported, MalformedXML, S3Error, invalid_argument
 from pilvi.services.s3.names import check_key
 from pilvi.services.s3.records import Bucket, Grant
@@ -164,6 +165,7 @@ def _check_target(ctx: Context, bucket: Bucket, found: BucketLogging) -> None:
         )
     if not target.ownership and found.grants:
         raise AccessControlListNotSupported
+    check_public(target, found.grants)
     if target.ownership and not may_write(ctx, bucket, target, f"{found.prefix}x"):
         raise InvalidTargetBucketForLogging(
             "You must give the log-delivery group WRITE and READ_ACP permissions to the target bucket", fields=fields
