@@ -1,25 +1,27 @@
 """`kill -9` under load, again and again: what was acknowledged must be there afterwards.
 
-Several connections put objects, one invokes a function asynchronously; at a random moment the server is killed, started
-again, and every acknowledged object is read back and compared. After the last round every acknowledged asynchronous
-invocation must have left its mark in a bucket (delivery is at least once, so it may take a moment).
+Several connections write, copy and delete objects (see `stored`), one invokes a function asynchronously; at a random moment
+the server is killed. `pilvi check` looks at what it left; then it is started again, and everything acknowledged is read back
+and compared. After the last round every acknowledged asynchronous invocation must have left its mark in a bucket (delivery
+is at least once, so it may take a moment).
 """
 
 import contextlib
-import hashlib
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 
 import msgspec
 
-from benchmarks import functions, signing
+from benchmarks import functions, signing, stored
 from benchmarks.connection import Connection
 from benchmarks.servers import Server
+from benchmarks.stored import Acknowledged, Writer
 
 WRITERS = 4
-SIZES = (100, 4_096, 300_000)  # inside the store, inside the store, a file of its own
 MARKS_SECONDS_MAX = 120
 MARKER = """
 import boto3
@@ -40,15 +42,17 @@ def survive(server: Server, kills: int, seed: int) -> Survived:
     """Kills the server `kills` times; names of what was acknowledged and is not there."""
     chance = random.Random(seed)
     s3 = server.client("s3")
-    for bucket in ("crash", "marks"):
+    for bucket in (stored.PLAIN, stored.VERSIONS, "marks"):
         s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_versioning(Bucket=stored.VERSIONS, VersioningConfiguration={"Status": "Enabled"})
     functions.create(server, functions.prepare(server), "marker", MARKER)
-    puts: dict[str, str] = {}
+    puts: Acknowledged = {}
     invoked: set[str] = set()
     lost: list[str] = []
     for number in range(kills):
-        fresh: dict[str, str] = {}
+        fresh: Acknowledged = {}
         _load_until_killed(server, number, fresh, invoked, chance.uniform(0.05, 0.6))
+        lost += _damage(server)
         server.start()
         lost += _missing(server, fresh)
         puts |= fresh
@@ -57,16 +61,15 @@ def survive(server: Server, kills: int, seed: int) -> Survived:
     return Survived(kills, len(puts), len(invoked), sorted(set(lost)))
 
 
-def _load_until_killed(server: Server, number: int, puts: dict[str, str], invoked: set[str], seconds: float) -> None:
+def _load_until_killed(server: Server, number: int, puts: Acknowledged, invoked: set[str], seconds: float) -> None:
     def write(writer: int) -> None:
-        chance = random.Random(f"{number}/{writer}")
         with contextlib.suppress(OSError), Connection(server.port) as connection:
-            for index in range(1_000_000):
-                key = f"{number}/{writer}/{index}"
-                body = chance.randbytes(chance.choice(SIZES))
-                status, _, _ = connection.ask(signing.signed("PUT", server.host, f"/crash/{key}", "s3", body))
-                if status == 200:
-                    puts[key] = hashlib.sha256(body).hexdigest()
+            load = Writer(connection, server.host, f"{number}-{writer}", random.Random(f"{number}/{writer}"))
+            try:
+                while True:
+                    load.step()
+            finally:
+                puts.update(load.acknowledged)
 
     def invoke() -> None:
         path = "/2015-03-31/functions/marker/invocations"
@@ -89,14 +92,16 @@ def _load_until_killed(server: Server, number: int, puts: dict[str, str], invoke
         thread.join()
 
 
-def _missing(server: Server, puts: dict[str, str]) -> list[str]:
-    lost = []
+def _damage(server: Server) -> list[str]:
+    """What a check finds in what the killed server left."""
+    command = [sys.executable, "-m", "pilvi", "check", "--data", str(server.folder / "data")]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    return [] if done.returncode == 0 else [f"check: {done.stdout[:1000]}{done.stderr[-1000:]}"]
+
+
+def _missing(server: Server, puts: Acknowledged) -> list[str]:
     with Connection(server.port) as connection:
-        for key, digest in puts.items():
-            status, _, body = connection.ask(signing.signed("GET", server.host, f"/crash/{key}", "s3"))
-            if status != 200 or hashlib.sha256(body).hexdigest() != digest:
-                lost.append(f"object {key}")
-    return lost
+        return stored.lost(connection, server.host, puts)
 
 
 def _unmarked(server: Server, invoked: set[str]) -> list[str]:

@@ -56,7 +56,9 @@ def signed(
     fields |= {name.lower(): value for name, value in (headers or {}).items()}
     names = ";".join(sorted(fields))
     canonical_headers = "".join(f"{name}:{fields[name]}\n" for name in sorted(fields))
-    canonical = f"{method}\n{path}\n\n{canonical_headers}\n{names}\n{payload}"
+    bare, _, query = path.partition("?")
+    parameters = "&".join(sorted(part if "=" in part else f"{part}=" for part in query.split("&") if part))
+    canonical = f"{method}\n{bare}\n{parameters}\n{canonical_headers}\n{names}\n{payload}"
     signature = _signature(stamp, scope, _key(stamp[:8], service), canonical)
     fields["authorization"] = (
         f"AWS4-HMAC-SHA256 Credential={KEY_ID}/{scope}, SignedHeaders={names}, Signature={signature}"
