@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -359,6 +360,31 @@ def test_a_lock_holds_against_every_way_around(s3: Any, open_bucket: str, user: 
     mallory.put_object_tagging(**named, Tagging={"TagSet": [{"Key": "a", "Value": "b"}]})
     mallory.delete_object(Bucket=open_bucket, Key="k")
     assert s3.get_object_retention(**named)["Retention"]["Mode"] == "GOVERNANCE"
+
+
+def test_policies_know_what_a_bypass_is_for(s3: Any, open_bucket: str, user: Who) -> None:
+    """A policy that lets nobody bypass a lock for less than a year of another is obeyed."""
+    md5 = b64encode(bytes.fromhex("d41d8cd98f00b204e9800998ecf8427e")).decode()
+    s3.put_object(
+        Bucket=open_bucket, Key="k", Body=b"", ObjectLockMode="GOVERNANCE",
+        ObjectLockRetainUntilDate="2100-01-01T00:00:00Z", ContentMD5=md5,
+    )  # fmt: skip
+    too_short = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:BypassGovernanceRetention",
+        "Resource": f"arn:aws:s3:::{open_bucket}/*",
+        "Condition": {"NumericLessThan": {"s3:object-lock-remaining-retention-days": "365"}},
+    }
+    s3.put_bucket_policy(Bucket=open_bucket, Policy=policy(too_short))
+    keeper = user("s3:PutObjectRetention", "s3:BypassGovernanceRetention")
+
+    def shorten(days: int) -> None:
+        until = {"Mode": "GOVERNANCE", "RetainUntilDate": datetime.now(UTC) + timedelta(days=days)}
+        keeper.put_object_retention(Bucket=open_bucket, Key="k", Retention=until, BypassGovernanceRetention=True)
+
+    shorten(400)
+    denied(lambda: shorten(300))
 
 
 # -- other people's roles, buckets and uploads ---------------------------------------------------------------------------

@@ -7,7 +7,8 @@
     authorise     every question the operation poses, on one snapshot
     stage         a streaming body is received only now
     attempt       one transaction: on a snapshot for operations that read, on the writer for those that change
-    effect        waiting and running user code happen outside of any transaction
+    effect        waiting and running user code happen outside of any transaction; so does reading bytes once more, after
+                  which the questions of `authorise` are asked again, in the attempt's own transaction
     serialise     typed values -> bytes, blobs opened inside the snapshot that found them
 
 Operations with a streaming body go through the first five when their headers are complete, all others when their body

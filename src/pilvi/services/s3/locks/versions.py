@@ -96,7 +96,7 @@ def put_object_retention(ctx: Context, req: PutObjectRetentionRequest) -> PutObj
     bucket, found = _lockable(ctx, req)
     mode, until_ms = asked_retention(wanted, ctx.now_ms)
     bypass = req.get("BypassGovernanceRetention", False) and ctx.may(
-        object_check(ctx, bucket, found.key, "s3:BypassGovernanceRetention")
+        object_check(ctx, bucket, found.key, "s3:BypassGovernanceRetention", lock_conditions(ctx, _as_headers(req)))
     )
     if not may_change(found, mode, until_ms, ctx.now_ms, bypass=bypass):
         raise AccessDenied("Access Denied because object protected by object lock.")
