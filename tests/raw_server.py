@@ -36,12 +36,19 @@ FAST = Limits(
 class FakeBlob:
     """An OpenBlob that knows whether it was closed."""
 
+    sealed = False
+
     def __init__(self, data: bytes | None = None, path: Path | None = None, offset: int = 0, length: int = 0) -> None:
         self.data = data
         self.fd = os.open(path, os.O_RDONLY) if path else -1
         self.offset = offset
         self.length = len(data) if data is not None else length
         self.closed = 0
+
+    def read_at(self, position: int, most: int) -> bytes:
+        if self.data is not None:
+            return self.data[position : position + most]
+        return os.pread(self.fd, min(most, self.length - position), self.offset + position)
 
     def close(self) -> None:
         self.closed += 1
