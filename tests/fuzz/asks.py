@@ -340,7 +340,21 @@ def _change_json(values: Values, ask: Ask) -> None:
     ask.body = json.dumps(document).encode()
 
 
+def enlarge(values: Values, ask: Ask) -> None:
+    """A document of megabytes: wide, deep, or one long text."""
+    if ask.body[:1] == b"<" and values.often(0.05):
+        inside = values.pick((b"<Rule/>" * 200_000, b"<a>" * 100_000 + b"</a>" * 100_000, b"<ID>" + b"x" * 3_000_000 + b"</ID>",
+                              b"<Object><Key>a</Key></Object>" * 20_000, b"&#120;" * 500_000, b"<a b='" + b"&lt;" * 100_000 + b"'/>"))  # fmt: skip
+        cut = ask.body.find(b">") + 1
+        ask.body = ask.body[:cut] + inside + ask.body[cut:]
+    elif ask.body[:1] == b"{" and values.often(0.05):
+        ask.body = values.pick(
+            (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, b'{"KeyId":"' + b"x" * 3_000_000 + b'"}', b"[" * 1_000_000)
+        )
+
+
 MUTATIONS: tuple[Callable[[Values, Ask], None], ...] = (
     add_header, add_header, change_header, double_header, drop_header, add_parameter, add_parameter, change_parameter,
     double_parameter, change_path, change_method, change_host, change_bytes, change_document, change_document, change_document,
+    enlarge,
 )  # fmt: skip
