@@ -233,13 +233,12 @@ def _body(record: type[Record], fields: list[msgspec.structs.FieldInfo]) -> type
             field.type,
             msgspec.field(default=field.default, default_factory=field.default_factory),  # type: ignore[call-overload]
         )
-        for field in fields
+        for field in sorted(fields, key=lambda field: not field.required)
     ]
     return msgspec.defstruct(
         f"{record.__name__}Body",
         described,
         frozen=True,
-        kw_only=True,
         omit_defaults=record.__struct_config__.omit_defaults,
     )
 
@@ -249,7 +248,7 @@ def _compile(
 ) -> tuple[Callable[[R], Row], Callable[[Row], R]]:
     rest = body.__struct_fields__
     row = "".join(f"r.{column.name}, " for column in columns)
-    document = f"encode(Body({', '.join(f'{name}=r.{name}' for name in rest)})).decode()"
+    document = f"encode(Body({', '.join(f'r.{name}' for name in rest)})).decode()"
     positions = {column.name: _restored(column, at) for at, column in enumerate(columns)}
     values = {name: positions.get(name, f"b.{name}") for name in record.__struct_fields__}
     # A struct is made fastest from positions; fields that insist on their names come last in __struct_fields__.
