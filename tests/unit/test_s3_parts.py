@@ -13,6 +13,8 @@ import pytest
 from pilvi.core.errors import AccessDenied, CloudError, NotBuilt
 from pilvi.services.s3 import delete, errors
 from pilvi.services.s3.checksums import compute
+from pilvi.services.s3.parts import PART_BYTES_MAX, PARTS_MAX
+from pilvi.services.s3.records import UploadedPart
 from s3kit import MIB, Buckets
 
 FIVE = 5 * MIB
@@ -546,3 +548,24 @@ def test_a_batch_lets_go_of_so_many_parts(s3: Buckets, monkeypatch: pytest.Monke
     assert s3.get("photos", "two")[0] == WHOLE
     assert "Errors" not in s3.s3("DeleteObjects", Bucket="photos", Delete={"Objects": wanted})
     assert s3.blobs() == 0
+
+
+def test_the_largest_object_is_made_of_the_largest_parts(s3: Buckets) -> None:
+    """10,000 parts of 5 GiB, 48.8 TiB: AWS's limit follows from the parts'. One more part, or byte of one, cannot be."""
+    upload = s3.s3("CreateMultipartUpload", Bucket="photos", Key="k")["UploadId"]
+    etag = "0" * 32
+    checksum = compute("crc64nvme", b"")
+
+    def uploaded(tx: Any) -> None:
+        for number in range(1, PARTS_MAX + 1):
+            tx[UploadedPart].put(UploadedPart(upload, number, PART_BYTES_MAX, etag, checksum, (), 1))
+
+    s3.store.write(uploaded)
+    named = [{"PartNumber": number, "ETag": etag} for number in range(1, PARTS_MAX + 1)]
+    s3.s3("CompleteMultipartUpload", Bucket="photos", Key="k", UploadId=upload, MultipartUpload={"Parts": named})
+    assert s3.s3("HeadObject", Bucket="photos", Key="k")["ContentLength"] == 10_000 * 5 * 1024**3
+    other = s3.s3("CreateMultipartUpload", Bucket="photos", Key="k")["UploadId"]
+    with pytest.raises(errors.EntityTooLarge):
+        s3.part("photos", "k", other, 1, b"", ContentLength=PART_BYTES_MAX + 1)
+    with pytest.raises(CloudError, match="between 1 and 10000"):
+        s3.part("photos", "k", other, PARTS_MAX + 1, b"")
