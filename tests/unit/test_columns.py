@@ -31,3 +31,23 @@ def test_the_wire_writes_columns_as_it_writes_dicts(length):
     ]
     assert answers[0] == answers[1]
     assert (b"&lt;0&gt;" in answers[0]) == bool(length)
+
+
+@pytest.mark.parametrize("kinds", [["CRC32"], ["CRC32", "SHA256"]])
+def test_what_is_the_same_in_all_entries_is_written_into_each(kinds):
+    """Lists in a column, all the same or not: the same bytes as one entry after the other gives."""
+    count = 20
+    columns = Columns(
+        {
+            "Key": list(map(str, range(count))),
+            "ChecksumAlgorithm": [[kinds[number % len(kinds)]] for number in range(count)],
+            "Owner": [{"ID": f"<{number % len(kinds)}>"} for number in range(count)],
+        }
+    )
+    codec = protocol.codec("s3", "rest-xml")
+    whole = codec.serialise("ListObjectsV2", {"Contents": columns}, "id").body
+    single = [codec.serialise("ListObjectsV2", {"Contents": [entry]}, "id").body for entry in columns]
+    entries = [each[each.index(b"<Contents>") : each.index(b"</ListBucketResult>")] for each in single]
+    assert whole[whole.index(b"<Contents>") : whole.index(b"</ListBucketResult>")] == b"".join(entries)
+    assert whole.count(b"<ChecksumAlgorithm>CRC32</ChecksumAlgorithm>") == count // len(kinds)
+    assert whole.count(b"<ID>&lt;0&gt;</ID>") == count // len(kinds)

@@ -61,6 +61,21 @@ def test_what_was_changed_does_not_open(size, data):
         whole(bytes(blob))
 
 
+@settings(max_examples=40, deadline=None)
+@given(size=st.sampled_from((0, 1, 4096, CHUNK_BYTES)), data=st.data())
+def test_a_blob_of_one_chunk_opens_at_once(size, data):
+    """As it opens in ranges; and not once a bit of it was flipped, or under another key."""
+    sealed = sealing.seal(KEY, SALT, plain(size))
+    assert len(sealed) <= sealing.ONE_CHUNK_BYTES_MAX
+    assert sealing.opened(KEY, sealed) == whole(sealed) == plain(size)
+    broken = bytearray(sealed)
+    at = data.draw(st.integers(0, len(broken) - 1))
+    broken[at] ^= 1 << data.draw(st.integers(0, 7))
+    for key, blob in ((KEY, bytes(broken)), (KEY, sealed[:at]), (KEY[::-1], sealed)):
+        with pytest.raises(SealBroken):
+            sealing.opened(key, blob)
+
+
 def chunks(blob: bytes) -> list[bytes]:
     body, step = blob[HEADER_BYTES:], CHUNK_BYTES + TAG_BYTES
     return [body[at : at + step] for at in range(0, len(body), step)]
