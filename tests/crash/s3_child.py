@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -40,5 +41,13 @@ def on_write(s3: Buckets, told: Any) -> None:
     s3.store.write = write  # type: ignore[method-assign]
 
 
+def warm_up() -> None:
+    """Imports and makes all that a story needs, so that no child must."""
+    with tempfile.TemporaryDirectory() as folder, small_parts(), Buckets(Path(folder)) as s3:
+        known = STORIES["copies"].begin(s3)
+        STORIES["copies"].tell(s3, known)
+
+
 if __name__ == "__main__":
+    warm_up()
     serve(run)
