@@ -149,9 +149,9 @@ def serve(run: Callable[[dict[str, Any]], int]) -> None:
             os._exit(0)
         os.close(write_end)
         _, status = os.waitpid(child, 0)
-        count = os.read(read_end, 100).decode() or "0"
+        counted = os.read(read_end, 100).decode() or "0"
         os.close(read_end)
-        print(os.waitstatus_to_exitcode(status), count, flush=True)
+        print(os.waitstatus_to_exitcode(status), counted, flush=True)
 
 
 @contextmanager

@@ -61,7 +61,7 @@ def for_s3(values: Values, operation: OperationModel) -> Ask:
     headers = [(name, str(text)) for name, text in written["headers"].items()]
     body = written["body"] or b""
     body = body.encode() if isinstance(body, str) else bytes(body)
-    return Ask("s3", operation.name, written["method"], path, [*made, *query], headers, body)  # type: ignore[list-item]
+    return Ask("s3", operation.name, written["method"], path, [*made, *query], headers, body)
 
 
 @cache

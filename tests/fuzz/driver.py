@@ -149,7 +149,8 @@ def _note_upload(values: Values, ask: Ask, answer: wire.Answer) -> None:
     if ask.operation == "CreateMultipartUpload":
         found = re.search(rb"<Bucket>([^<]*)</Bucket><Key>([^<]*)</Key><UploadId>([^<]*)<", answer.body)
         if found:
-            values.uploads.append(Begun(*(unescape(text.decode()) for text in found.groups())))
+            bucket, key, upload = (unescape(text.decode()) for text in found.groups())
+            values.uploads.append(Begun(bucket, key, upload))
     elif ask.operation in ("UploadPart", "UploadPartCopy"):
         etag = re.search(rb'etag(?:: |>)(?:"|&quot;)([0-9a-f]{32})', answer.head + answer.body, re.IGNORECASE)
         for begun in values.uploads:
