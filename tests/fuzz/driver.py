@@ -9,6 +9,7 @@ import random
 import re
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -56,13 +57,10 @@ class Fuzz:
     def run(self, *, seconds: float = 3600.0, requests: int = 1_000_000_000, threads: int = 3) -> None:
         """Until the time is over or so many requests were sent."""
         end = time.monotonic() + seconds
-        workers = [
-            threading.Thread(target=self._work, args=(number, requests // threads, end)) for number in range(threads)
-        ]
+        with ThreadPoolExecutor(threads) as pool:
+            workers = [pool.submit(self._work, number, requests // threads, end) for number in range(threads)]
         for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
+            worker.result()
         if not self.cloud.healthy():
             self._find("the server does not answer its health check")
         status = Path(f"/proc/{self.cloud.pid}/status").read_text()
@@ -154,7 +152,7 @@ def _note_upload(values: Values, ask: Ask, answer: wire.Answer) -> None:
     elif ask.operation in ("UploadPart", "UploadPartCopy"):
         etag = re.search(rb'etag(?:: |>)(?:"|&quot;)([0-9a-f]{32})', answer.head + answer.body, re.IGNORECASE)
         for begun in values.uploads:
-            if begun.upload == query.get("uploadId") and etag and str(query.get("partNumber")).isdigit():
+            if begun.upload == query.get("uploadId") and etag and str(query.get("partNumber")).isdecimal():
                 begun.parts[int(str(query["partNumber"]))] = etag[1].decode()
 
 
