@@ -11,7 +11,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPENDENCIES = {"awscrt", "boto3", "cryptography", "httptools", "msgspec", "typer", "uvloop"}
-NOT_AT_START = {"awscrt", "boto3", "botocore", "click", "cryptography", "rich", "typer", "urllib3", "multiprocessing"}
+NOT_AT_START = {
+    "awscrt", "boto3", "botocore", "click", "cryptography", "email", "html", "multiprocessing", "rich", "typer", "urllib3",
+}  # fmt: skip
 START = """
 import json, sys
 from pilvi.cli import quick, up

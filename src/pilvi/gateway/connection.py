@@ -191,7 +191,9 @@ class Connection(asyncio.Protocol):
         self.deadline = min(self.deadline, self._server.now + self._server.limits.head_seconds)
         if len(data) > self._server.limits.head_bytes:
             self._refuse(answer.plain(431, "Your request header section exceeds the maximum allowed size."))
-        elif data[0] not in b"ABCDEFGHIJKLMNOPQRSTUVWXYZ\r\n" or data.count(b"\n") != data.count(b"\r\n"):
+            return
+        text = data.lstrip(b"\r\n")  # before a request any line may end: the parser passes over it
+        if text and (text[0] not in b"ABCDEFGHIJKLMNOPQRSTUVWXYZ" or text.count(b"\n") != text.count(b"\r\n")):
             self._refuse(answer.plain(400, "The request is not HTTP/1.1."))
 
     def _begin(self, head: Head, data: bytes) -> bytes:

@@ -1,11 +1,11 @@
 """What answers tell of the rules: when an object will expire, when an upload will be aborted."""
 
 from datetime import datetime
-from email.utils import format_datetime
 from typing import Any
 from urllib.parse import quote
 
 from pilvi.core.context import Context
+from pilvi.services.s3.conditions import http_date
 from pilvi.services.s3.lifecycle.records import Lifecycle
 from pilvi.services.s3.lifecycle.rules import abortion, expiry
 from pilvi.services.s3.lifecycle.values import DAY_MS, date
@@ -32,7 +32,7 @@ def expiration(ctx: Context, bucket: Bucket, found: StoredObject) -> dict[str, s
     end = expiry(row.rules, found, day_ms(ctx)) if row else None
     if end is None:
         return {}
-    when = format_datetime(_shown(end[0]), usegmt=True)
+    when = http_date(_shown(end[0]))
     return {"Expiration": f'expiry-date="{when}", rule-id="{_header_text(end[1])}"'}
 
 
