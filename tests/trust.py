@@ -14,7 +14,7 @@ from pilvi.cli import check as command
 from pilvi.config import Config
 from pilvi.state.checks.check import check, repair
 from pilvi.state.checks.findings import Finding, Summary
-from pilvi.state.layout import Layout
+from pilvi.state.layout import Layout, row_checksum
 from pilvi.state.store import Record
 
 BUCKET = "photos"
@@ -112,11 +112,13 @@ def flip(path: Path, at: int) -> None:
 
 
 def rewrite(folder: Path, record: type[Record], where: str, **changes: Any) -> None:
-    """Changes fields in the documents of records."""
+    """Changes fields in the documents of records, as somebody would who knows of their checksums."""
     layout = Layout(record)
     columns = {column.name for column in layout.columns}
     for row in sql(folder, f"SELECT {layout.selected} FROM {layout.table} WHERE {where}"):
         document = json.loads(row[-1])
         document |= {name: value for name, value in changes.items() if name not in columns}
         key = " AND ".join(f'"{name}" = ?' for name in layout.key)
-        sql(folder, f"UPDATE {layout.table} SET doc = ? WHERE {key}", json.dumps(document), *row[: len(layout.key)])
+        changed = (*row[:-1], json.dumps(document))
+        values = (changed[-1], row_checksum(changed), *row[: len(layout.key)])
+        sql(folder, f"UPDATE {layout.table} SET doc = ?, crc = ? WHERE {key}", *values)

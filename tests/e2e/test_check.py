@@ -15,7 +15,7 @@ import pytest
 
 from commands import PILVI, Home, Terminal, environment
 from live import LiveCloud
-from pilvi.services.lambda_.records import Alias
+from pilvi.services.lambda_.records import Alias, Function
 from pilvi.services.s3.records import OlderVersion, StoredObject
 from pilvi.state.checks.findings import Kind
 from pilvi.state.errors import FolderInUse, UnusableData
@@ -84,7 +84,7 @@ def _lose_index_row(folder: Path) -> None:
     connection.execute("PRAGMA writable_schema = ON")
     connection.execute("DELETE FROM sqlite_schema WHERE name = 's3_bucket__account'")
     connection.close()
-    sql(folder, "INSERT INTO s3_bucket SELECT 'other', account, doc FROM s3_bucket LIMIT 1")
+    sql(folder, "INSERT INTO s3_bucket SELECT 'other', account, doc, NULL FROM s3_bucket LIMIT 1")
     connection = sqlite3.connect(folder / "data.db", isolation_level=None)
     connection.execute("PRAGMA writable_schema = ON")
     connection.execute(
@@ -116,6 +116,10 @@ UNREPAIRABLE: dict[str, tuple[Harm, set[Kind]]] = {
     ),
     "a record whose text is broken": (
         lambda f: sql(f, "UPDATE s3_object SET doc = CAST(x'7bff7d' AS TEXT) WHERE key = 'inline'"),
+        {Kind.RECORD},
+    ),
+    "one letter of a record": (
+        lambda f: sql(f, "UPDATE s3_object SET doc = replace(doc, '_ms\":1', '_ms\":2') WHERE key = 'inline'"),
         {Kind.RECORD},
     ),
     "another size": (lambda f: rewrite(f, StoredObject, "key = 'inline'", size=5), {Kind.CONTRADICTION}),
@@ -170,7 +174,7 @@ REPAIRABLE: dict[str, tuple[Harm, Kind]] = {
     ),
     "an event of nobody": (
         lambda f: sql(f, "INSERT INTO outbox SELECT 900000, 'nobody', 0, '{\"key\":\"\",\"created_ms\":0,"
-                         "\"attempts\":0,\"body\":\"\"}'"),
+                         "\"attempts\":0,\"body\":\"\"}', NULL"),
         Kind.EVENT,
     ),
     "an index that lacks a row": (_lose_index_row, Kind.DATABASE),
@@ -302,7 +306,9 @@ def test_functions_are_checked_with_their_code(tmp_path: Path) -> None:
         cloud.stop()
         assert not checked(cloud.data)[1]
         rewrite(cloud.data, Alias, "1", version="2")
-        sql(cloud.data, "UPDATE lambda_function SET doc = json_set(doc, '$.latest.code_sha256', 'AA==')")
+        ((document,),) = sql(cloud.data, "SELECT doc FROM lambda_function")
+        latest = json.loads(document)["latest"] | {"code_sha256": "AA=="}
+        rewrite(cloud.data, Function, "1", latest=latest)
         told = {finding.where: finding.what for finding in checked(cloud.data)[1]}
         assert told == {
             "function 000000000000:us-east-1:one": "its code does not have its SHA-256",

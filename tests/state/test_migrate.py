@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from typing import Any, ClassVar
 
 import pytest
 
 from pilvi.state.errors import NewerData, UnusableData
+from pilvi.state.layout import Layout, row_checksum
+from pilvi.state.migrate import FORMAT
 from pilvi.state.store import Record, TableSpec
 from state_records import Thing, Word
 
@@ -162,3 +165,24 @@ def test_an_upgrade_that_does_not_fit_undoes_the_migration(backend):
     assert "test_thing" not in objects(backend.folder)
     with backend.open(PersonV1).read() as tx:
         assert list(tx[PersonV1].scan()) == PEOPLE
+
+
+def test_a_folder_without_checksums_of_records_gets_them(backend):
+    """Format 1 had none: its rows are read as they were, new ones have theirs, and a newer format is refused."""
+    store = backend.open(Word)
+    store.write(lambda tx: [tx[Word].put(Word(text)) for text in ("a", "b")])
+    backend.close()
+    with closing(sqlite3.connect(backend.folder / "data.db", isolation_level=None)) as connection:
+        for (name,) in connection.execute("SELECT name FROM pilvi_table").fetchall():
+            connection.execute(f'ALTER TABLE "{name}" DROP COLUMN crc')
+        connection.execute("PRAGMA user_version = 1")
+    store = backend.open(Word)
+    store.write(lambda tx: tx[Word].put(Word("c")))
+    with store.read() as tx:
+        assert list(tx[Word].scan()) == [Word("a"), Word("b"), Word("c")]
+    backend.close()
+    with closing(sqlite3.connect(backend.folder / "data.db")) as connection:
+        table = Word.spec.name
+        rows = connection.execute(f'SELECT {Layout(Word).selected}, crc FROM "{table}" ORDER BY 1').fetchall()
+        assert [row[-1] for row in rows] == [None, None, row_checksum(rows[2][:-1])]
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == FORMAT

@@ -5,11 +5,15 @@ needed: they are compiled from source made of the record's own field names, as d
 
     class Object(Record):                          CREATE TABLE s3_object (
         spec = TableSpec("s3_object",                  "bucket" TEXT NOT NULL, "key" TEXT NOT NULL,
-            key=("bucket", "key"))                     "doc" TEXT NOT NULL,
+            key=("bucket", "key"))                     "doc" TEXT NOT NULL, "crc" INTEGER,
         bucket: str; key: str; size: int               PRIMARY KEY ("bucket", "key")) WITHOUT ROWID
+
+`crc` is the CRC-32 of all that stands before it, for whoever checks a folder; reading does not look at it. It is NULL in rows
+from before there was one.
 """
 
 import inspect
+import zlib
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Generic, TypeVar
@@ -23,6 +27,7 @@ R = TypeVar("R", bound=Record)
 Row = tuple[Any, ...]
 
 DOCUMENT = "doc"
+CHECKSUM = "crc"
 KEYWORD_ONLY = inspect.Parameter.KEYWORD_ONLY
 _SQL_TYPES = {str: "TEXT", int: "INTEGER", bool: "INTEGER", bytes: "BLOB"}
 
@@ -110,7 +115,7 @@ class Layout(Generic[R]):
 
     Attributes:
         columns: key fields first, in key order, then the other index fields.
-        dump: the row of a record (columns, then the document).
+        dump: the row of a record (columns, the document, the checksum).
         load: the record of a row; raises msgspec.ValidationError when the document does not fit the type.
         paths: index name ("" for the key) -> access path.
     """
@@ -148,7 +153,8 @@ class Layout(Generic[R]):
         table, key = quote(self.table), ", ".join(map(quote, self.key))
         columns = [*map(quote, names), quote(DOCUMENT)]
         self.selected = ", ".join(columns)
-        into = f"{table} ({self.selected}) VALUES ({', '.join('?' * len(columns))})"
+        columns.append(quote(CHECKSUM))
+        into = f"{table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
         where = " AND ".join(f"{quote(name)} = ?" for name in self.key)
         changes = ", ".join(f"{column} = excluded.{column}" for column in columns[len(self.key) :])
         self.get = f"SELECT {self.selected} FROM {table} WHERE {where}"
@@ -161,7 +167,8 @@ class Layout(Generic[R]):
         columns = ", ".join(column.sql for column in self.columns)
         key = ", ".join(map(quote, self.key))
         name = quote(table or self.table)
-        return f"CREATE TABLE {name} ({columns}, {quote(DOCUMENT)} TEXT NOT NULL, PRIMARY KEY ({key})) WITHOUT ROWID"
+        rest = f"{quote(DOCUMENT)} TEXT NOT NULL, {quote(CHECKSUM)} INTEGER"
+        return f"CREATE TABLE {name} ({columns}, {rest}, PRIMARY KEY ({key})) WITHOUT ROWID"
 
     def create_indexes(self) -> dict[str, str]:
         """SQL name -> the statement that makes it."""
@@ -247,8 +254,8 @@ def _compile(
     record: type[R], columns: tuple[Column, ...], body: type[msgspec.Struct]
 ) -> tuple[Callable[[R], Row], Callable[[Row], R]]:
     rest = body.__struct_fields__
-    row = "".join(f"r.{column.name}, " for column in columns)
-    document = f"encode(Body({', '.join(f'r.{name}' for name in rest)})).decode()"
+    taken = [f"int(r.{column.name})" if column.kind is bool else f"r.{column.name}" for column in columns]
+    row = "".join(f"c{at}, " for at in range(len(columns)))
     positions = {column.name: _restored(column, at) for at, column in enumerate(columns)}
     values = {name: positions.get(name, f"b.{name}") for name in record.__struct_fields__}
     # A struct is made fastest from positions; fields that insist on their names come last in __struct_fields__.
@@ -259,13 +266,22 @@ def _compile(
         "Body": body,
         "encode": msgspec.json.Encoder().encode,
         "decode": msgspec.json.Decoder(body).decode,
+        "crc32": zlib.crc32,
     }
     source = (
-        f"def dump(r): return ({row}{document})\n"
+        f"def dump(r):\n {row}= {''.join(f'{value}, ' for value in taken)}\n"
+        f" d = encode(Body({', '.join(f'r.{name}' for name in rest)}))\n"
+        f" return ({row}d.decode(), crc32(d, crc32(repr(({row})).encode())))\n"
         f"def load(row):\n b = decode(row[{len(columns)}])\n return Record({made})\n"
     )
     exec(compile(source, f"<layout of {record.__name__}>", "exec"), names)  # noqa: S102 - source of our own field names
     return names["dump"], names["load"]
+
+
+def row_checksum(row: Row) -> int:
+    """What the checksum of a row (its columns, then its document) must be."""
+    document: str = row[-1]
+    return zlib.crc32(document.encode("utf-8", "surrogateescape"), zlib.crc32(repr(row[:-1]).encode()))
 
 
 def _restored(column: Column, at: int) -> str:

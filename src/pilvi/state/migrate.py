@@ -12,9 +12,9 @@ import msgspec
 
 from pilvi.state import blobs, sequences
 from pilvi.state.errors import NewerData, UnusableData
-from pilvi.state.layout import DOCUMENT, Layout, quote
+from pilvi.state.layout import CHECKSUM, DOCUMENT, Layout, quote
 
-FORMAT = 1  # of the store's own tables
+FORMAT = 2  # of the store's own tables, and of what all tables of records have
 APPLICATION_ID = 0x70696C76  # "pilv" in the file's header: `file data.db` tells whose it is
 
 _CATALOGUE = (
@@ -43,6 +43,8 @@ def migrate(connection: sqlite3.Connection, layouts: Iterable[Layout[Any]]) -> N
         for statement in (_CATALOGUE, sequences.CREATE, *blobs.CREATE):
             connection.execute(statement)
         stored = stored_shapes(connection)
+        if format_of(connection) < 2:
+            _add_checksums(connection, stored)
         for layout in layouts:
             _bring(connection, layout, stored.get(layout.table))
         connection.execute(f"PRAGMA user_version = {FORMAT}")
@@ -60,13 +62,19 @@ def check_format(connection: sqlite3.Connection) -> None:
         NewerData: the store's own tables have a format that we do not know yet.
         UnusableData: it is another program's file.
     """
-    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    found = format_of(connection)
     owner = connection.execute("PRAGMA application_id").fetchone()[0]
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     if tables and owner != APPLICATION_ID:
         raise UnusableData("data.db was not made by pilvi: choose another data folder")
     if found > FORMAT:
         raise NewerData(_newer(f"its format is {found}, this pilvi knows {FORMAT}"))
+
+
+def format_of(connection: sqlite3.Connection) -> int:
+    """Of the file as it is: 0 for a new one."""
+    found: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return found
 
 
 def stored_shapes(connection: sqlite3.Connection) -> dict[str, Stored]:
@@ -88,11 +96,17 @@ def _bring(connection: sqlite3.Connection, layout: Layout[Any], stored: Stored |
         connection.execute(_REMEMBER, (layout.table, layout.version, ",".join(columns)))
 
 
+def _add_checksums(connection: sqlite3.Connection, tables: Iterable[str]) -> None:
+    """Format 1 had none. Rows from then have none until they are written again, or a check is told to repair."""
+    for table in tables:
+        connection.execute(f"ALTER TABLE {quote(table)} ADD COLUMN {quote(CHECKSUM)} INTEGER")
+
+
 def _rebuild(connection: sqlite3.Connection, layout: Layout[Any], stored: Stored) -> None:
     """Copies every record, brought forward, into a table of the new shape, which then takes the old one's place."""
     new = f"{layout.table}__new"
     connection.execute(layout.create(new))
-    insert = f"INSERT INTO {quote(new)} VALUES ({', '.join('?' * (len(layout.columns) + 1))})"
+    insert = f"INSERT INTO {quote(new)} VALUES ({', '.join('?' * (len(layout.columns) + 2))})"
     selected = ", ".join(map(quote, (*stored.columns, DOCUMENT)))
     rows = connection.execute(f"SELECT {selected} FROM {quote(layout.table)}")
     connection.executemany(insert, (layout.dump(_forward(layout, stored, row)) for row in rows))

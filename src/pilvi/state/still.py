@@ -19,7 +19,7 @@ from pilvi.state.disk import Disk
 from pilvi.state.errors import UnusableData
 from pilvi.state.files import BlobFiles
 from pilvi.state.layout import Layout, quote
-from pilvi.state.migrate import check_format, stored_shapes
+from pilvi.state.migrate import FORMAT, check_format, format_of, stored_shapes
 from pilvi.state.store import Record
 from pilvi.state.transaction import Transaction, read_only
 
@@ -105,6 +105,8 @@ class StillFolder:
             connection.execute("PRAGMA temp_store = MEMORY")
             connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB * 8}")
             stored = stored_shapes(connection)
+            if stored and format_of(connection) < FORMAT:
+                raise UnusableData(f"{self.path / FILE} was written by an older pilvi: start the cloud once")
             for layout in self._layouts.values():
                 shape = stored.get(layout.table)
                 if shape is None:

@@ -32,6 +32,10 @@ class Mender:
         """The checksum of a file that has none."""
         self._change("UPDATE blobs SET crc = ? WHERE id = ? AND crc IS NULL", (checksum, blob))
 
+    def vouch(self, sql: str, checksum: int, key: tuple[Any, ...]) -> None:
+        """The checksum of a record that has none."""
+        self._change(sql, (checksum, *key))
+
     def lose(self, blob: int, file: str | None) -> None:
         """Takes a blob that nothing holds out of the database; its bytes go to lost+found."""
         if file is None:

@@ -13,7 +13,7 @@ from pilvi.state.checks.findings import Kind
 from pilvi.state.checks.tally import Tally
 from pilvi.state.checks.wanted import STEP, Run
 from pilvi.state.errors import BlobDamaged
-from pilvi.state.layout import Layout, quote
+from pilvi.state.layout import CHECKSUM, Layout, quote, row_checksum
 from pilvi.state.still import Still
 from pilvi.state.store import OutboxEntry, Record
 
@@ -87,10 +87,11 @@ def _check_table(run: Run, still: Still, layout: Layout[Any], tally: Tally) -> b
 
 def _records(run: Run, still: Still, layout: Layout[Any], phase: str, *, tell: bool = False) -> Iterator[Any]:
     """Those of a table that can be read; the others are told of, the first time."""
-    done = 0
+    done = unverified = 0
     try:
         total = still.execute(f"SELECT count(*) FROM {quote(layout.table)}").fetchone()[0]
-        for row in still.rows(f"SELECT {layout.selected} FROM {quote(layout.table)}"):
+        for *values, checksum in still.rows(f"SELECT {layout.selected}, {quote(CHECKSUM)} FROM {quote(layout.table)}"):
+            row = tuple(values)
             done += 1
             if done % STEP == 0:
                 run.step(f"{phase}: {layout.table}", done, total)
@@ -100,12 +101,31 @@ def _records(run: Run, still: Still, layout: Layout[Any], phase: str, *, tell: b
                 if tell:
                     run.findings.add(Kind.RECORD, _place(layout, row), f"cannot be read: {error}")
                 continue
+            if tell and checksum != row_checksum(row):
+                unverified += _unlike(run, layout, row, checksum)
             yield record
     except sqlite3.DatabaseError as error:
         if tell:
             run.findings.add(Kind.DATABASE, layout.table, f"cannot be read to its end, after {done:,} records: {error}")
     if tell:
         run.findings.checked["records"] += done
+    if unverified:
+        told = f"{unverified:,} records are from before records had checksums"
+        run.findings.add(Kind.UNVERIFIED, layout.table, told, repaired=run.mender is not None)
+
+
+def _unlike(run: Run, layout: Layout[Any], row: tuple[Any, ...], checksum: int | None) -> bool:
+    """Tells of a record that is not what was stored; whether it merely never had a checksum."""
+    if checksum is not None:
+        run.findings.add(Kind.RECORD, _place(layout, row), "is not what was stored: its checksum is another")
+        return False
+    if run.mender is not None:
+        key = row[: len(layout.key)]
+        where = " AND ".join(f"{quote(name)} = ?" for name in layout.key)
+        run.mender.vouch(
+            f"UPDATE {quote(layout.table)} SET {quote(CHECKSUM)} = ? WHERE {where}", row_checksum(row), key
+        )
+    return True
 
 
 def _problems(run: Run, ctx: Context, inspector: Inspector[Any], record: Record) -> Iterable[str]:
