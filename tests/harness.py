@@ -27,7 +27,7 @@ from pilvi.state.store import OutboxEntry
 from stores import FakeClock
 
 ACCOUNT = "000000000000"
-MASTER_KEY = b"the master key of tests' clouds: 32+"
+MASTER_KEY = b"the master key of tests' clouds."
 
 
 class SeededIds:

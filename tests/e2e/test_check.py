@@ -342,6 +342,15 @@ def test_another_master_key_is_told(folder: Path, home: Home) -> None:
     assert not checked(folder)[1]
 
 
+def test_a_damaged_master_key_is_told(folder: Path, home: Home) -> None:
+    """Half of it opens nothing, and is no key."""
+    key = folder / "master.key"
+    key.write_bytes(key.read_bytes()[:16])
+    done = home.run(*PILVI, "check", "--data", str(folder))
+    assert done.returncode == 10
+    assert "master.key is damaged: restore it from a backup" in done.stderr
+
+
 def test_on_a_terminal_progress_is_shown(folder: Path, tmp_path: Path) -> None:
     """Bars while it works, and the findings between them stay readable."""
     sql(folder, "UPDATE blobs SET refs = 7 WHERE id = ?", _blob(folder, "large"))

@@ -11,7 +11,7 @@ from pilvi import services
 from pilvi.cli import mastered, terminal
 from pilvi.cli.progress import progress
 from pilvi.cli.terminal import BOLD, DIM, GREEN, RED, YELLOW, styled
-from pilvi.config import MASTER_KEY_FILE, Config, Exit, StartError
+from pilvi.config import MASTER_KEY_BYTES, MASTER_KEY_FILE, Config, Exit, StartError
 from pilvi.core import caller as callers
 from pilvi.core.clock import RandomIds, SystemClock
 from pilvi.core.context import Context, RequestInfo
@@ -99,9 +99,12 @@ def _master_key(config: Config) -> bytes:
     if config.master_key is not None:
         return config.master_key.secret
     try:
-        return (config.data / MASTER_KEY_FILE).read_bytes()
+        found = (config.data / MASTER_KEY_FILE).read_bytes()
     except OSError:
         return b""
+    if len(found) != MASTER_KEY_BYTES:
+        raise StartError(f"{config.data / MASTER_KEY_FILE} is damaged: restore it from a backup", Exit.MASTER_KEY)
+    return found
 
 
 class _Keyless(LocalCloud):
