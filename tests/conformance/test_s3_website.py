@@ -139,7 +139,11 @@ def ruled(redirect: dict[str, str], **condition: str) -> dict[str, Any]:
         ({"ErrorDocument": {"Key": "e"}}, "InvalidArgument", "A value for IndexDocument Suffix must be provided"),
         ({"IndexDocument": {"Suffix": ""}}, "InvalidArgument", "The IndexDocument Suffix is not well formed"),
         ({"IndexDocument": {"Suffix": "a/b"}}, "InvalidArgument", "The IndexDocument Suffix is not well formed"),
-        ({**INDEX, "ErrorDocument": {"Key": "k" * 1025}}, "InvalidArgument", "The ErrorDocument Key is not well formed"),
+        (
+            {**INDEX, "ErrorDocument": {"Key": "k" * 1025}},
+            "InvalidArgument",
+            "The ErrorDocument Key is not well formed",
+        ),
         ({**INDEX, "RedirectAllRequestsTo": {"HostName": "a"}}, "InvalidArgument", "RedirectAllRequestsTo cannot be"),
         ({"RedirectAllRequestsTo": {"HostName": ""}}, "InvalidRequest", "must not be empty"),
         ({"RedirectAllRequestsTo": {"HostName": "a\r\nb: c"}}, "InvalidRequest", "host name is not valid"),

@@ -14,7 +14,7 @@ from unittest import mock
 
 import aging
 import replicating
-from pilvi.services.s3 import complete
+from pilvi.services.s3.multipart import complete
 from pilvi.state.stage import INLINE_BYTES_MAX
 from s3kit import Buckets, digest
 

@@ -18,8 +18,8 @@ from harness import MASTER_KEY, SeededIds
 from pilvi.config import MASTER_KEY_FILE
 from pilvi.core import sealing
 from pilvi.services.s3 import records
+from pilvi.services.s3.copies.source import pieces_of
 from pilvi.services.s3.encryption import seals
-from pilvi.services.s3.source import pieces_of
 from pilvi.state.store import OutboxEntry
 from s3kit import Buckets
 from trust import checked

@@ -17,7 +17,7 @@ from pilvi.identity.policy import Policies, decide
 from pilvi.identity.question import Question
 from pilvi.services.s3.access import bucket_check, object_check
 from pilvi.services.s3.acls.rules import BUCKET_ACTIONS, NO_GRANTS, OF_OBJECT_OWNER
-from pilvi.services.s3.public import is_public
+from pilvi.services.s3.policies.public import is_public
 from pilvi.services.s3.records import Bucket, Grant, PublicAccess, StoredObject
 from policies import BOB, HERE, NOBODY, ROOT, SESSION, STRANGER, THERE, allow, deny, document
 

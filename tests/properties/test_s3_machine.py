@@ -15,8 +15,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
 
-from pilvi.services.s3 import complete, errors
+from pilvi.services.s3 import errors
 from pilvi.services.s3.checksums import compute
+from pilvi.services.s3.multipart import complete
 from s3kit import Buckets
 
 BUCKETS = ["one", "two"]

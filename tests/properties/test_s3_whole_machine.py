@@ -23,7 +23,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from harness import MASTER_KEY
 from pilvi.config import MASTER_KEY_FILE
 from pilvi.core.errors import AccessDenied, CloudError
-from pilvi.services.s3 import complete, errors
+from pilvi.services.s3 import errors
+from pilvi.services.s3.multipart import complete
 from pilvi.services.s3.records import Layout, OlderVersion, StoredObject, UploadedPart
 from pilvi.state.stage import INLINE_BYTES_MAX
 from s3kit import Buckets, digest

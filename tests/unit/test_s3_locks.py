@@ -15,7 +15,7 @@ from pilvi.services.s3 import errors
 from pilvi.services.s3.locks.configuration import ObjectLockConfigurationNotFoundError
 from pilvi.services.s3.locks.rules import DAY_MS, InvalidRetentionPeriod
 from pilvi.services.s3.locks.versions import NoSuchObjectLockConfiguration
-from pilvi.services.s3.versioning import InvalidBucketState
+from pilvi.services.s3.versioning.configuration import InvalidBucketState
 from s3kit import Buckets, digest
 
 B = "vault"

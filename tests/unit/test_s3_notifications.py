@@ -12,9 +12,10 @@ import pytest
 from pilvi.core.caller import Caller
 from pilvi.core.context import Context
 from pilvi.core.errors import NotBuilt
-from pilvi.services.s3 import errors, targets
-from pilvi.services.s3.notifications import EVENTS
-from pilvi.services.s3.notify import matches, notify
+from pilvi.services.s3 import errors
+from pilvi.services.s3.notifications import targets
+from pilvi.services.s3.notifications.configuration import EVENTS
+from pilvi.services.s3.notifications.notify import matches, notify
 from pilvi.services.s3.records import Bucket, NotificationRule, StoredObject
 from pilvi.wire import model
 from s3kit import Buckets
@@ -53,8 +54,8 @@ class Queues:
 @pytest.fixture
 def queues(monkeypatch: pytest.MonkeyPatch) -> Queues:
     made = Queues()
-    for module in ("notify", "notifications"):
-        monkeypatch.setattr(f"pilvi.services.s3.{module}.TARGETS", {**targets.TARGETS, "queue": made})
+    for module in ("notify", "configuration"):
+        monkeypatch.setattr(f"pilvi.services.s3.notifications.{module}.TARGETS", {**targets.TARGETS, "queue": made})
     return made
 
 

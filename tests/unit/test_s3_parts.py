@@ -13,7 +13,7 @@ import pytest
 from pilvi.core.errors import AccessDenied, CloudError, NotBuilt
 from pilvi.services.s3 import delete, errors
 from pilvi.services.s3.checksums import compute
-from pilvi.services.s3.parts import PART_BYTES_MAX, PARTS_MAX
+from pilvi.services.s3.multipart.parts import PART_BYTES_MAX, PARTS_MAX
 from pilvi.services.s3.records import UploadedPart
 from s3kit import MIB, Buckets
 
@@ -406,7 +406,7 @@ def test_copies_of_uploads_in_parts(s3: Buckets) -> None:
 
 def test_a_large_copy_of_an_upload_in_parts_stays_in_parts(s3: Buckets, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its bytes are shared, its ETag is that of its source."""
-    monkeypatch.setattr("pilvi.services.s3.copy.REREAD_BYTES_MAX", len(WHOLE) - 1)
+    monkeypatch.setattr("pilvi.services.s3.copies.copy.REREAD_BYTES_MAX", len(WHOLE) - 1)
     s3.multipart("photos", "big", PARTS)
     assert copy(s3, "photos/big", "copy")["ETag"].endswith(f'-{len(PARTS)}"')
     assert s3.blobs() == 3

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pilvi.core.digests import combined
 from pilvi.core.effects import Staged
 from pilvi.core.errors import CloudError
-from pilvi.services.s3 import checksums, conditions, ranges, tags
+from pilvi.services.s3 import checksums, conditions, ranges
 from pilvi.services.s3.errors import (
     BadDigest,
     BadRequest,
@@ -34,12 +34,13 @@ from pilvi.services.s3.errors import (
     NotModified,
     PreconditionFailed,
 )
-from pilvi.services.s3.marks import decode_mark, encode_mark
+from pilvi.services.s3.listing.marks import decode_mark, encode_mark
+from pilvi.services.s3.listing.walk import after, walk
 from pilvi.services.s3.names import check_bucket_name, check_key, successor
-from pilvi.services.s3.notify import matches
-from pilvi.services.s3.public import is_public
+from pilvi.services.s3.notifications.notify import matches
+from pilvi.services.s3.policies.public import is_public
 from pilvi.services.s3.records import NotificationRule, Piece, StoredObject
-from pilvi.services.s3.walk import after, walk
+from pilvi.services.s3.tagging import tags
 
 # -- names -------------------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from pilvi.core.caller import Caller
 from pilvi.core.context import Context
 from pilvi.core.errors import AccessDenied, CloudError, NotBuilt, ServiceUnavailable
 from pilvi.services.s3 import errors
-from pilvi.services.s3.notify import PRINCIPAL
+from pilvi.services.s3.notifications.notify import PRINCIPAL
 from s3kit import Buckets
 
 STRANGER = callers.root("222222222222")

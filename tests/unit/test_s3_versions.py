@@ -13,7 +13,7 @@ import pytest
 from pilvi.core.errors import CloudError, NotBuilt
 from pilvi.services.s3 import errors
 from pilvi.services.s3.objects import rank_of
-from pilvi.services.s3.versioning import IllegalVersioningConfigurationException
+from pilvi.services.s3.versioning.configuration import IllegalVersioningConfigurationException
 from pilvi.state.table import SqliteTable
 from s3kit import Buckets
 

@@ -11,7 +11,7 @@ from pilvi.services.s3.conditions import http_date
 from pilvi.services.s3.errors import InvalidStorageClass, MetadataTooLarge
 from pilvi.services.s3.locks.rules import LOCKING
 from pilvi.services.s3.records import StoredObject, Upload
-from pilvi.services.s3.tags import parse_header
+from pilvi.services.s3.tagging.tags import parse_header
 
 Params = Mapping[str, Any]
 

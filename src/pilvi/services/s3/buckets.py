@@ -22,13 +22,14 @@ from pilvi.services.s3.errors import (
     invalid_argument,
 )
 from pilvi.services.s3.lifecycle.records import Lifecycle
-from pilvi.services.s3.marks import decode_mark, encode_mark
+from pilvi.services.s3.listing.marks import decode_mark, encode_mark
+from pilvi.services.s3.multipart.uploads import forget_upload
 from pilvi.services.s3.names import bucket_arn, check_bucket_name
 from pilvi.services.s3.owners import shown_owner
 from pilvi.services.s3.records import Bucket, BucketNotifications, BucketTags, OlderVersion, StoredObject, Upload
 from pilvi.services.s3.regions import HOME, region_of
 from pilvi.services.s3.replication.records import Replication
-from pilvi.services.s3.tags import BUCKET_TAGS_MAX, parse_set
+from pilvi.services.s3.tagging.tags import BUCKET_TAGS_MAX, parse_set
 from pilvi.services.s3.types import Bucket as BucketShape
 from pilvi.services.s3.types import (
     CreateBucketOutput,
@@ -41,7 +42,6 @@ from pilvi.services.s3.types import (
     ListBucketsOutput,
     ListBucketsRequest,
 )
-from pilvi.services.s3.uploads import forget_upload
 from pilvi.services.s3.website.records import BucketWebsite
 
 BUCKETS_MAX = 10_000

@@ -9,6 +9,7 @@ from pilvi.services.s3 import attributes, checksums
 from pilvi.services.s3.access import Params, existing_object, find_bucket, on_object
 from pilvi.services.s3.archive import state as archive
 from pilvi.services.s3.conditions import check_read, when
+from pilvi.services.s3.copies.source import pieces_of
 from pilvi.services.s3.encryption import seals
 from pilvi.services.s3.encryption.seals import customer, data_key
 from pilvi.services.s3.encryption.wishes import CUSTOMER
@@ -18,7 +19,6 @@ from pilvi.services.s3.locks import uploads as locks
 from pilvi.services.s3.objects import shown_version
 from pilvi.services.s3.ranges import Span, content_range, cut, no_part, parse_range, part_span
 from pilvi.services.s3.records import StoredObject
-from pilvi.services.s3.source import pieces_of
 from pilvi.services.s3.types import GetObjectOutput, GetObjectRequest, HeadObjectOutput, HeadObjectRequest
 
 

@@ -13,14 +13,14 @@ from pilvi.services.s3.access import (
     of_version,
 )
 from pilvi.services.s3.conditions import when
+from pilvi.services.s3.copies.source import pieces_of
 from pilvi.services.s3.encryption.seals import customer, data_key
 from pilvi.services.s3.errors import invalid_argument
-from pilvi.services.s3.listing import page_size
+from pilvi.services.s3.listing.objects import page_size
+from pilvi.services.s3.multipart.parts import PARTS_PAGE_MAX, part_marker
 from pilvi.services.s3.names import check_key
 from pilvi.services.s3.objects import shown_version
-from pilvi.services.s3.parts import PARTS_PAGE_MAX, part_marker
 from pilvi.services.s3.records import Piece, StoredObject
-from pilvi.services.s3.source import pieces_of
 from pilvi.services.s3.types import (
     GetObjectAttributesOutput,
     GetObjectAttributesParts,

@@ -28,7 +28,7 @@ from pilvi.core.errors import AccessDenied
 from pilvi.services.s3.encryption import seals
 from pilvi.services.s3.errors import invalid_argument
 from pilvi.services.s3.locks.rules import default_lock
-from pilvi.services.s3.notify import notify
+from pilvi.services.s3.notifications.notify import notify
 from pilvi.services.s3.records import Bucket, Layout, OlderVersion, Run, StoredObject
 from pilvi.services.s3.replication import plan
 

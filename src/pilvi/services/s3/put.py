@@ -19,10 +19,10 @@ from pilvi.services.s3.lifecycle.dates import expiration
 from pilvi.services.s3.locks import uploads as locks
 from pilvi.services.s3.locks.rules import LOCKING
 from pilvi.services.s3.names import check_key
-from pilvi.services.s3.notify import notify
+from pilvi.services.s3.notifications.notify import notify
 from pilvi.services.s3.objects import replace
 from pilvi.services.s3.records import Bucket, StoredObject
-from pilvi.services.s3.tags import parse_header
+from pilvi.services.s3.tagging.tags import parse_header
 from pilvi.services.s3.types import PutObjectOutput, PutObjectRequest
 
 PUT_BYTES_MAX = 5 * 1024**3

@@ -20,7 +20,7 @@ from pilvi.services.s3.acls.rules import full_control
 from pilvi.services.s3.encryption import seals
 from pilvi.services.s3.encryption.wishes import Wish
 from pilvi.services.s3.names import bucket_arn, check_key
-from pilvi.services.s3.notify import notify
+from pilvi.services.s3.notifications.notify import notify
 from pilvi.services.s3.records import Bucket, Seal, StoredObject
 
 PRINCIPAL = "logging.s3.amazonaws.com"

@@ -23,7 +23,7 @@ from pilvi.services.s3.acls.rules import full_control, stored
 from pilvi.services.s3.acls.shown import grant_shapes
 from pilvi.services.s3.acls.writing import check_public
 from pilvi.services.s3.errors import AccessControlListNotSupported
-from pilvi.services.s3.notify import notify
+from pilvi.services.s3.notifications.notify import notify
 from pilvi.services.s3.objects import update
 from pilvi.services.s3.owners import shown_owner
 from pilvi.services.s3.records import Bucket, Grant

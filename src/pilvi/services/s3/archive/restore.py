@@ -18,7 +18,7 @@ from pilvi.services.s3.archive.state import CLASSES
 from pilvi.services.s3.conditions import when
 from pilvi.services.s3.errors import InvalidArgument, InvalidObjectState, MalformedXML, invalid_argument
 from pilvi.services.s3.names import check_key
-from pilvi.services.s3.notify import notify
+from pilvi.services.s3.notifications.notify import notify
 from pilvi.services.s3.objects import update
 from pilvi.services.s3.types import RestoreObjectOutput, RestoreObjectRequest, RestoreRequest
 

@@ -15,7 +15,7 @@ from pilvi.core.errors import AccessDenied, CloudError, NotBuilt
 from pilvi.services.s3.encryption.wishes import CUSTOMER_ALGORITHM, CustomerKey, Params, Wish, customer_key
 from pilvi.services.s3.errors import InvalidRequest, S3Error, invalid_argument
 from pilvi.services.s3.names import bucket_arn, object_arn
-from pilvi.services.s3.notify import PRINCIPAL
+from pilvi.services.s3.notifications.notify import PRINCIPAL
 from pilvi.services.s3.records import Bucket, Seal
 
 MANAGED_KEY = "alias/aws/s3"

@@ -14,11 +14,11 @@ from pilvi.services.s3.accesslogs.aged import log_works
 from pilvi.services.s3.lifecycle.dates import day_ms
 from pilvi.services.s3.lifecycle.records import Lifecycle
 from pilvi.services.s3.lifecycle.round import TOPIC, Round, Work, look
+from pilvi.services.s3.multipart.uploads import forget_upload
 from pilvi.services.s3.names import bucket_arn
-from pilvi.services.s3.notify import PRINCIPAL, notify
+from pilvi.services.s3.notifications.notify import PRINCIPAL, notify
 from pilvi.services.s3.objects import put_back, remove, remove_version
 from pilvi.services.s3.records import Bucket, OlderVersion, StoredObject, Upload
-from pilvi.services.s3.uploads import forget_upload
 from pilvi.state.store import OutboxEntry
 
 CONCURRENCY = 2

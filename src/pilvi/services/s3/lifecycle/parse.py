@@ -13,7 +13,7 @@ from pilvi.services.s3.lifecycle.records import Rule
 from pilvi.services.s3.lifecycle.transitions import check_moves, parse_moves, parse_older_moves, show_moves
 from pilvi.services.s3.lifecycle.values import date, kept, midnight_ms, positive, shown_kept
 from pilvi.services.s3.names import KEY_BYTES_MAX
-from pilvi.services.s3.tags import KEY_CHARACTERS_MAX, VALUE_CHARACTERS_MAX
+from pilvi.services.s3.tagging.tags import KEY_CHARACTERS_MAX, VALUE_CHARACTERS_MAX
 
 ID_CHARACTERS_MAX = 255
 SIZE_BYTES_MAX = 1_099_511_627_776_000

@@ -15,7 +15,7 @@ from pilvi.services.s3.types import (
     PutObjectLockConfigurationOutput,
     PutObjectLockConfigurationRequest,
 )
-from pilvi.services.s3.versioning import InvalidBucketState
+from pilvi.services.s3.versioning.configuration import InvalidBucketState
 
 
 class ObjectLockConfigurationNotFoundError(S3Error):

@@ -14,7 +14,7 @@ from pilvi.core.errors import CloudError
 from pilvi.core.operation import RetryAt, Settled
 from pilvi.services.s3 import objects
 from pilvi.services.s3.names import bucket_arn
-from pilvi.services.s3.notify import notify
+from pilvi.services.s3.notifications.notify import notify
 from pilvi.services.s3.records import Bucket, StoredObject
 from pilvi.services.s3.replication.plan import TOPIC, Work, decode, encode
 from pilvi.services.s3.replication.records import Replication, Rule

@@ -12,7 +12,7 @@ from pilvi.core.errors import CloudError, NotBuilt
 from pilvi.services.s3.attributes import storage_class
 from pilvi.services.s3.errors import InvalidArgument, InvalidRequest, MalformedXML
 from pilvi.services.s3.replication.records import Rule
-from pilvi.services.s3.tags import KEY_CHARACTERS_MAX, VALUE_CHARACTERS_MAX
+from pilvi.services.s3.tagging.tags import KEY_CHARACTERS_MAX, VALUE_CHARACTERS_MAX
 
 RULES_MAX = 1_000
 ID_CHARACTERS_MAX = 255

@@ -11,15 +11,15 @@ from pilvi.core.effects import Body, Restage, Segment, Staged, StagePlan
 from pilvi.core.errors import AccessDenied
 from pilvi.services.s3 import objects
 from pilvi.services.s3.access import Conditions, existing_tags, object_check
+from pilvi.services.s3.copies.source import pieces_of, share
 from pilvi.services.s3.encryption import seals
 from pilvi.services.s3.encryption.wishes import Wish
 from pilvi.services.s3.errors import InvalidRequest, NoSuchBucket
 from pilvi.services.s3.locks.rules import default_lock, may_change
-from pilvi.services.s3.notify import notify
+from pilvi.services.s3.notifications.notify import notify
 from pilvi.services.s3.records import Bucket, Layout, Piece, Run, Seal, StoredObject
 from pilvi.services.s3.replication.plan import REPLICA
 from pilvi.services.s3.replication.records import Rule
-from pilvi.services.s3.source import pieces_of, share
 
 NOT_VERSIONED = "Destination bucket must have versioning enabled."
 

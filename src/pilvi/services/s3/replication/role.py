@@ -8,7 +8,7 @@ from typing import Any
 from pilvi.core.caller import Caller, Check, service
 from pilvi.core.context import Context
 from pilvi.services.s3.names import bucket_arn
-from pilvi.services.s3.notify import PRINCIPAL
+from pilvi.services.s3.notifications.notify import PRINCIPAL
 from pilvi.services.s3.records import Bucket
 
 SESSION = "s3-replication"

@@ -15,7 +15,8 @@ from pilvi.services.s3.encryption import seals
 from pilvi.services.s3.encryption.wishes import wished
 from pilvi.services.s3.errors import InvalidRequest, NoSuchUpload
 from pilvi.services.s3.lifecycle.dates import abort_date
-from pilvi.services.s3.listing import check_texts, common_prefixes, encoded, page_size
+from pilvi.services.s3.listing.objects import check_texts, common_prefixes, encoded, page_size
+from pilvi.services.s3.listing.walk import after, walk
 from pilvi.services.s3.locks import uploads as locks
 from pilvi.services.s3.names import check_key, owner_id
 from pilvi.services.s3.objects import release_runs
@@ -32,7 +33,6 @@ from pilvi.services.s3.types import (
     ListMultipartUploadsRequest,
     MultipartUpload,
 )
-from pilvi.services.s3.walk import after, walk
 
 UPLOADS_PAGE_MAX = 1000
 _UNBUILT = frozenset({"IfMatchInitiatedTime"})  # on AWS of directory buckets

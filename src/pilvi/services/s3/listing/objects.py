@@ -13,7 +13,8 @@ from pilvi.services.s3.access import Conditions, Params, bucket_check, find_buck
 from pilvi.services.s3.checksums import NAMES
 from pilvi.services.s3.conditions import when, whens
 from pilvi.services.s3.errors import InvalidURI, invalid_argument
-from pilvi.services.s3.marks import decode_mark, encode_mark
+from pilvi.services.s3.listing.marks import decode_mark, encode_mark
+from pilvi.services.s3.listing.walk import Page, after, walk
 from pilvi.services.s3.owners import shown_owner
 from pilvi.services.s3.records import Bucket, ObjectLine, StoredObject
 from pilvi.services.s3.types import (
@@ -24,7 +25,6 @@ from pilvi.services.s3.types import (
     ListObjectsV2Request,
     Owner,
 )
-from pilvi.services.s3.walk import Page, after, walk
 
 Listed = Sequence[dict[str, Any]]
 PAGE_MAX = 1000

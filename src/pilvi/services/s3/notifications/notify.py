@@ -13,8 +13,8 @@ from pilvi.core.caller import service
 from pilvi.core.context import Context
 from pilvi.core.errors import CloudError, NotBuilt
 from pilvi.services.s3.names import bucket_arn, owner_id
+from pilvi.services.s3.notifications.targets import TARGETS
 from pilvi.services.s3.records import Bucket, BucketNotifications, NotificationRule, StoredObject
-from pilvi.services.s3.targets import TARGETS
 
 PRINCIPAL = "s3.amazonaws.com"
 _NO_MORE: Mapping[str, Any] = {}

@@ -17,9 +17,9 @@ from pilvi.core.operation import operation
 from pilvi.services.s3.access import find_bucket, on_bucket
 from pilvi.services.s3.errors import InvalidArgument, MalformedXML, invalid_argument
 from pilvi.services.s3.names import bucket_arn
-from pilvi.services.s3.notify import PRINCIPAL
+from pilvi.services.s3.notifications.notify import PRINCIPAL
+from pilvi.services.s3.notifications.targets import FUNCTION, TARGETS
 from pilvi.services.s3.records import Bucket, BucketNotifications, NotificationRule
-from pilvi.services.s3.targets import FUNCTION, TARGETS
 from pilvi.services.s3.types import (
     FilterRule,
     GetBucketNotificationConfigurationRequest,

@@ -23,13 +23,13 @@ from pilvi.services.s3.errors import (
     NoSuchUpload,
 )
 from pilvi.services.s3.lifecycle.dates import expiration
+from pilvi.services.s3.multipart.parts import PARTS_MAX
+from pilvi.services.s3.multipart.uploads import end_upload, find_upload
 from pilvi.services.s3.names import check_key
-from pilvi.services.s3.notify import notify
+from pilvi.services.s3.notifications.notify import notify
 from pilvi.services.s3.objects import replace
-from pilvi.services.s3.parts import PARTS_MAX
 from pilvi.services.s3.records import Bucket, Layout, Piece, StoredObject, Upload, UploadedPart
 from pilvi.services.s3.types import CompletedPart, CompleteMultipartUploadOutput, CompleteMultipartUploadRequest
-from pilvi.services.s3.uploads import end_upload, find_upload
 
 PART_BYTES_MIN = 5 * 1024**2
 

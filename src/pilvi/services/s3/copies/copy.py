@@ -12,17 +12,8 @@ from pilvi.services.s3.acls.checks import new_object_check
 from pilvi.services.s3.acls.writing import ownership_of
 from pilvi.services.s3.attributes import Attributes, attributes
 from pilvi.services.s3.conditions import check_write, when
-from pilvi.services.s3.encryption import seals
-from pilvi.services.s3.encryption.wishes import TELLING, Wish, wished
-from pilvi.services.s3.errors import InvalidRequest, invalid_argument
-from pilvi.services.s3.lifecycle.dates import expiration
-from pilvi.services.s3.locks import uploads as locks
-from pilvi.services.s3.notify import notify
-from pilvi.services.s3.objects import replace, shown_version
-from pilvi.services.s3.put import write_checks
-from pilvi.services.s3.records import Bucket, Layout, StoredObject
-from pilvi.services.s3.reread import reread
-from pilvi.services.s3.source import (
+from pilvi.services.s3.copies.reread import reread
+from pilvi.services.s3.copies.source import (
     find_source,
     named_source,
     pieces_of,
@@ -31,6 +22,15 @@ from pilvi.services.s3.source import (
     source_check,
     source_object,
 )
+from pilvi.services.s3.encryption import seals
+from pilvi.services.s3.encryption.wishes import TELLING, Wish, wished
+from pilvi.services.s3.errors import InvalidRequest, invalid_argument
+from pilvi.services.s3.lifecycle.dates import expiration
+from pilvi.services.s3.locks import uploads as locks
+from pilvi.services.s3.notifications.notify import notify
+from pilvi.services.s3.objects import replace, shown_version
+from pilvi.services.s3.put import write_checks
+from pilvi.services.s3.records import Bucket, Layout, StoredObject
 from pilvi.services.s3.types import CopyObjectOutput, CopyObjectRequest, CopyObjectResult
 
 COPY_BYTES_MAX = 5 * 1024**3

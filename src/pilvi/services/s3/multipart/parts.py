@@ -11,18 +11,19 @@ from pilvi.services.s3.access import Params, find_bucket, object_check, on_objec
 from pilvi.services.s3.acls.checks import owner_of
 from pilvi.services.s3.attributes import UNBUILT
 from pilvi.services.s3.conditions import when
+from pilvi.services.s3.copies.reread import reread
+from pilvi.services.s3.copies.source import find_source, named_source, pieces_of, share, source_bucket, source_check
 from pilvi.services.s3.encryption import seals
 from pilvi.services.s3.errors import InvalidRange, InvalidRequest, invalid_argument
 from pilvi.services.s3.lifecycle.dates import abort_date
-from pilvi.services.s3.listing import page_size
+from pilvi.services.s3.listing.objects import page_size
+from pilvi.services.s3.multipart.uploads import find_upload, initiator, on_upload
 from pilvi.services.s3.names import check_key
 from pilvi.services.s3.objects import release_runs
 from pilvi.services.s3.owners import shown_owner
 from pilvi.services.s3.put import check_size
 from pilvi.services.s3.ranges import Span, cut
 from pilvi.services.s3.records import Piece, Run, StoredObject, Upload, UploadedPart
-from pilvi.services.s3.reread import reread
-from pilvi.services.s3.source import find_source, named_source, pieces_of, share, source_bucket, source_check
 from pilvi.services.s3.types import (
     CopyPartResult,
     ListPartsOutput,
@@ -33,7 +34,6 @@ from pilvi.services.s3.types import (
     UploadPartOutput,
     UploadPartRequest,
 )
-from pilvi.services.s3.uploads import find_upload, initiator, on_upload
 
 PART_BYTES_MAX = 5 * 1024**3
 PARTS_MAX = 10_000

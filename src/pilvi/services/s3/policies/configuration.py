@@ -18,7 +18,7 @@ from pilvi.services.s3.errors import (
     NoSuchPublicAccessBlockConfiguration,
 )
 from pilvi.services.s3.names import bucket_arn
-from pilvi.services.s3.public import is_public, listed
+from pilvi.services.s3.policies.public import is_public, listed
 from pilvi.services.s3.records import Bucket, PublicAccess
 from pilvi.services.s3.types import (
     DeleteBucketPolicyRequest,

@@ -12,7 +12,7 @@ from pilvi.core.operation import operation
 from pilvi.services.s3.access import Params, bucket_check, find_bucket
 from pilvi.services.s3.conditions import when
 from pilvi.services.s3.errors import invalid_argument
-from pilvi.services.s3.listing import (
+from pilvi.services.s3.listing.objects import (
     PAGE_MAX,
     check_texts,
     common_prefixes,
@@ -22,11 +22,11 @@ from pilvi.services.s3.listing import (
     page_size,
     tell_restored,
 )
+from pilvi.services.s3.listing.walk import Scan, after, walk
 from pilvi.services.s3.objects import asked_version, find_version, rank_of, shown_version
 from pilvi.services.s3.owners import shown_owner
 from pilvi.services.s3.records import Bucket, OlderVersion, StoredObject
 from pilvi.services.s3.types import DeleteMarkerEntry, ListObjectVersionsOutput, ListObjectVersionsRequest
-from pilvi.services.s3.walk import Scan, after, walk
 
 _ENCODED = ("Delimiter", "KeyMarker", "NextKeyMarker", "Prefix")
 

@@ -19,10 +19,10 @@ from pilvi.services.s3.access import (
 )
 from pilvi.services.s3.errors import NoSuchTagSet
 from pilvi.services.s3.names import check_key
-from pilvi.services.s3.notify import notify
+from pilvi.services.s3.notifications.notify import notify
 from pilvi.services.s3.objects import shown_version, update
 from pilvi.services.s3.records import BucketTags
-from pilvi.services.s3.tags import BUCKET_TAGS_MAX, OBJECT_TAGS_MAX, as_set, parse_set
+from pilvi.services.s3.tagging.tags import BUCKET_TAGS_MAX, OBJECT_TAGS_MAX, as_set, parse_set
 from pilvi.services.s3.types import (
     DeleteBucketTaggingRequest,
     DeleteObjectTaggingOutput,

@@ -1,0 +1,1 @@
+"""Listings: walks over keys in order, in pages."""

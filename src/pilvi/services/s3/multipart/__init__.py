@@ -1,0 +1,1 @@
+"""Uploads in parts: begun, filled, completed or given up."""

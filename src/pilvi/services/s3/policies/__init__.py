@@ -1,0 +1,1 @@
+"""Bucket policies, and keeping the public out whatever they say."""
