@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
+from botocore.exceptions import ClientError
 
 from handmade import Signer, Wire
 from live import LiveCloud
 from pilvi.core.errors import CloudError
+from pilvi.services.lambda_ import invoke
+from pilvi.services.lambda_.errors import InvalidRequestContent
 from pilvi.services.s3.lifecycle.values import midnight_ms
 from pilvi.services.s3.locks.rules import milliseconds, moment
 from pilvi.wire import scalars
@@ -38,6 +41,16 @@ def test_the_last_moment_of_all() -> None:
     assert moment(milliseconds(LAST)).year == 9999
     with pytest.raises(CloudError, match="midnight"):
         midnight_ms(LAST)
+
+
+def test_documents_deeper_than_any(cloud: LiveCloud) -> None:
+    """A policy, and what a function is called with, are malformed."""
+    s3, deep = cloud.client("s3"), "[" * 5_000
+    s3.create_bucket(Bucket="deep")
+    with pytest.raises(ClientError, match="MalformedPolicy"):
+        s3.put_bucket_policy(Bucket="deep", Policy=deep)
+    with pytest.raises(InvalidRequestContent):
+        invoke._event(deep.encode(), "Event")
 
 
 def test_a_website_that_is_sent_a_body(cloud: LiveCloud) -> None:

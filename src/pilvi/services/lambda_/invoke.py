@@ -69,7 +69,7 @@ def _event(payload: bytes, kind: str) -> bytes:
         return b"{}"
     try:
         msgspec.json.decode(payload, type=msgspec.Raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequestContent(f"Could not parse request body into json: {error}") from None
     return payload
 

@@ -88,7 +88,7 @@ def _check_policy(ctx: Context, bucket: Bucket, policy: str) -> None:
         raise MalformedPolicy("Policy exceeds the maximum allowed document size.")
     try:
         document = msgspec.json.decode(policy)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         document = None
     if not isinstance(document, dict):
         raise MalformedPolicy("Policies must be valid JSON and the first byte must be '{'")
