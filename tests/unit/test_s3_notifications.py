@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,9 @@ class Queues:
 @pytest.fixture
 def queues(monkeypatch: pytest.MonkeyPatch) -> Queues:
     made = Queues()
-    for module in ("notify", "configuration"):
-        monkeypatch.setattr(f"pilvi.services.s3.notifications.{module}.TARGETS", {**targets.TARGETS, "queue": made})
+    for name in ("notify", "configuration"):
+        module = import_module(f"pilvi.services.s3.notifications.{name}")
+        monkeypatch.setattr(module, "TARGETS", {**targets.TARGETS, "queue": made})
     return made
 
 
