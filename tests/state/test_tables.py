@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from pilvi.state.sqlite import SqliteStore
 from pilvi.state.store import Record, TableSpec
 from state_records import Named, Thing, Word
+from stores import FakeClock
 
 
 def put_all(store: Any, *records: Record) -> None:
@@ -283,3 +289,38 @@ def test_what_begins_alike_is_cleared_at_once(backend):
         ]  # fmt: skip
     with pytest.raises(AssertionError, match="whole tables"):
         store.write(lambda tx: tx[Thing].clear())
+
+
+HOSTILE = ["", "\x00", "a\x00b", "a", "a,b", '"', "\\", "\n", "é", "\ud7ff", "\ue000", "\U0010ffff", "z" * 1_000]
+
+
+class Line(Record, frozen=True):
+    spec: ClassVar[TableSpec] = TableSpec("test_line", key=("group", "name"), indexes={"size": ("size",)})
+
+    group: int
+    name: str
+    size: int = 0
+    notes: str = ""
+    tags: tuple[str, ...] = ()
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    names=st.lists(st.sampled_from(HOSTILE) | st.text(max_size=5), unique=True),
+    bounds=st.tuples(st.none() | st.sampled_from(HOSTILE), st.none() | st.sampled_from(HOSTILE)),
+    limit=st.integers(0, 20),
+)
+def test_columns_are_what_a_scan_finds(names, bounds, limit):
+    """Field by field, in the same order, within the same bounds, whatever the names are."""
+    with TemporaryDirectory() as folder:
+        store = SqliteStore.open(Path(folder) / "data", [Line], clock=FakeClock())
+        try:
+            lines = [Line(1, name, len(name), name[::-1], (name,) * (len(name) % 3)) for name in names]
+            put_all(store, *lines, Line(0, "other"), Line(2, "other"))
+            start, end = bounds
+            with store.read() as tx:
+                rows = list(tx[Line].scan(1, start=start, end=end, limit=limit))
+                found = tx[Line].columns(1, start=start, end=end, limit=limit)
+            assert found == {field: [getattr(row, field) for row in rows] for field in ("name", "notes", "tags")}
+        finally:
+            store.close()

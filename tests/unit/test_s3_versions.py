@@ -417,7 +417,7 @@ def test_a_page_costs_the_same_however_much_lies_behind_it(kept: Buckets) -> Non
         put(kept, "f/x", b"")
     put(kept, "z", b"")
     rows = 0
-    scan = SqliteTable.scan
+    scan, columns = SqliteTable.scan, SqliteTable.columns
 
     def counting(self: SqliteTable[Any], *prefix: Any, **bounds: Any) -> Iterator[Any]:
         nonlocal rows
@@ -425,13 +425,19 @@ def test_a_page_costs_the_same_however_much_lies_behind_it(kept: Buckets) -> Non
             rows += 1
             yield row
 
+    def counting_columns(self: SqliteTable[Any], *prefix: Any, **bounds: Any) -> dict[str, list[Any]]:
+        nonlocal rows
+        found = columns(self, *prefix, **bounds)
+        rows += len(found["key"])
+        return found
+
     def cost(do: Callable[[], object]) -> int:
         nonlocal rows
         rows = 0
         do()
         return rows
 
-    with mock.patch.object(SqliteTable, "scan", counting):
+    with mock.patch.multiple(SqliteTable, scan=counting, columns=counting_columns):
         assert cost(lambda: kept.s3("ListObjectsV2", Bucket=B)) == 3
         assert cost(lambda: listed(kept, MaxKeys=2)) <= 8
         middle = listed(kept)["Versions"][20]["VersionId"]

@@ -64,6 +64,16 @@ class AccessPath:
             found = self._scans[form] = self._scan(*form)
         return found
 
+    def gather(self, start: bool, end: bool) -> str:
+        """The statement for all records behind all fields but the last: one row, with the last fields and the documents.
+
+        SQLite puts them together several times faster than Python takes row after row. The order is that of the inner
+        statement, which keeps its LIMIT and is therefore not merged into the outer one.
+        """
+        prefix = len(self.fields) - 1
+        inner = self.scan(prefix, int(start), 0, int(end), reverse=False)
+        return f"SELECT json_group_array({quote(self.fields[-1])}), group_concat({quote(DOCUMENT)}) FROM ({inner})"
+
     def count(self, prefix: int) -> str:
         found = self._counts.get(prefix)
         if found is None:
@@ -117,11 +127,13 @@ class Layout(Generic[R]):
         columns: key fields first, in key order, then the other index fields.
         dump: the row of a record (columns, the document, the checksum).
         load: the record of a row; raises msgspec.ValidationError when the document does not fit the type.
+        spread: the fields of many records, without those of the key but the last, from what `AccessPath.gather` finds.
         paths: index name ("" for the key) -> access path.
     """
 
     dump: Callable[[R], Row]
     load: Callable[[Row], R]
+    spread: Callable[[Row], dict[str, list[Any]]]
 
     def __init__(self, record: type[R]) -> None:
         spec = record.spec
@@ -140,12 +152,12 @@ class Layout(Generic[R]):
             self.paths[index] = AccessPath(self.table, index, path, self.selected)
 
     def __getattr__(self, name: str) -> Any:
-        """`dump` and `load` are made when they are asked for: of most types nothing is read or written after a start."""
-        if name not in ("dump", "load"):
+        """`dump`, `load` and `spread` are made when they are asked for: of most types nothing is read or written after a start."""
+        if name not in ("dump", "load", "spread"):
             raise AttributeError(name)
         taken = {column.name for column in self.columns}
         body = _body(self.record, [field for field in msgspec.structs.fields(self.record) if field.name not in taken])
-        dump, self.load = _compile(self.record, self.columns, body)
+        dump, self.load, self.spread = _compile(self.record, self.columns, body)
         self.dump = _refuse if self.record.spec.view else dump
         return self.__dict__[name]
 
@@ -252,7 +264,7 @@ def _body(record: type[Record], fields: list[msgspec.structs.FieldInfo]) -> type
 
 def _compile(
     record: type[R], columns: tuple[Column, ...], body: type[msgspec.Struct]
-) -> tuple[Callable[[R], Row], Callable[[Row], R]]:
+) -> tuple[Callable[[R], Row], Callable[[Row], R], Callable[[Row], dict[str, list[Any]]]]:
     rest = body.__struct_fields__
     taken = [f"int(r.{column.name})" if column.kind is bool else f"r.{column.name}" for column in columns]
     row = "".join(f"c{at}, " for at in range(len(columns)))
@@ -261,11 +273,14 @@ def _compile(
     # A struct is made fastest from positions; fields that insist on their names come last in __struct_fields__.
     named = {name for name, parameter in inspect.signature(record).parameters.items() if parameter.kind == KEYWORD_ONLY}
     made = ", ".join(f"{name}={value}" if name in named else value for name, value in values.items())
+    fields = ", ".join(f"{name!r}: [b.{name} for b in bs]" for name in rest)
     names: dict[str, Any] = {
         "Record": record,
         "Body": body,
         "encode": msgspec.json.Encoder().encode,
         "decode": msgspec.json.Decoder(body).decode,
+        "decode_all": msgspec.json.Decoder(list[body]).decode,  # type: ignore[valid-type]
+        "decode_texts": msgspec.json.Decoder(list[str]).decode,
         "crc32": zlib.crc32,
     }
     source = (
@@ -273,9 +288,11 @@ def _compile(
         f" d = encode(Body({', '.join(f'r.{name}' for name in rest)}))\n"
         f" return ({row}d.decode(), crc32(d, crc32(repr(({row})).encode())))\n"
         f"def load(row):\n b = decode(row[{len(columns)}])\n return Record({made})\n"
+        f"def spread(row):\n bs = decode_all(f'[{{row[1] or str()}}]')\n"
+        f" return {{{record.spec.key[-1]!r}: decode_texts(row[0]), {fields}}}\n"
     )
     exec(compile(source, f"<layout of {record.__name__}>", "exec"), names)  # noqa: S102 - source of our own field names
-    return names["dump"], names["load"]
+    return names["dump"], names["load"], names["spread"]
 
 
 def row_checksum(row: Row) -> int:

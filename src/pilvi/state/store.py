@@ -89,6 +89,14 @@ class Table(Protocol[R]):
             reverse: from the last to the first within the same bounds.
         """
 
+    def columns(
+        self, *prefix: Key, start: Key | None = None, end: Key | None = None, limit: int
+    ) -> dict[str, list[Any]]:
+        """The same records as of `scan`, in the same order, field by field: for many small ones half as dear.
+
+        The prefix is the key without its last field, which is a text. The fields of the prefix and of indexes are left out.
+        """
+
     def count(self, *prefix: Key, index: str = "") -> int:
         """How many records have this prefix."""
 

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pilvi.state.layout import Layout
 from pilvi.state.store import Bound, Key, Record
@@ -80,6 +80,14 @@ class SqliteTable(Generic[R]):
         sql = path.scan(len(prefix), len(first), len(above), len(below), reverse)
         cursor: sqlite3.Cursor = self._tx.scan(sql, (*prefix, *first, *above, *below, -1 if limit is None else limit))
         return map(self._layout.load, cursor)
+
+    def columns(
+        self, *prefix: Key, start: Key | None = None, end: Key | None = None, limit: int
+    ) -> dict[str, list[Any]]:
+        layout = self._layout
+        sql = layout.paths[""].gather(start is not None, end is not None)
+        values = (*prefix, *_values(start), *_values(end), limit)
+        return layout.spread(self._tx.execute(sql, values).fetchone())
 
     def count(self, *prefix: Key, index: str = "") -> int:
         found: int = self._tx.execute(self._layout.paths[index].count(len(prefix)), prefix).fetchone()[0]

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
+
 from pilvi.core.caller import Check
 from pilvi.core.columns import Columns
 from pilvi.core.context import Context
@@ -14,7 +16,8 @@ from pilvi.services.s3.checksums import NAMES
 from pilvi.services.s3.conditions import when, whens
 from pilvi.services.s3.errors import InvalidURI, invalid_argument
 from pilvi.services.s3.listing.marks import decode_mark, encode_mark
-from pilvi.services.s3.listing.walk import Page, after, walk
+from pilvi.services.s3.listing.walk import after, walk
+from pilvi.services.s3.names import successor
 from pilvi.services.s3.owners import shown_owner
 from pilvi.services.s3.records import Bucket, ObjectLine, StoredObject
 from pilvi.services.s3.types import (
@@ -27,7 +30,9 @@ from pilvi.services.s3.types import (
 )
 
 Listed = Sequence[dict[str, Any]]
+Fields = dict[str, list[Any]]
 PAGE_MAX = 1000
+_FIELDS = tuple(name for name in ObjectLine.__struct_fields__ if name != "bucket")
 _INT_MAX = 2**31 - 1
 _TYPES = ("FULL_OBJECT", "COMPOSITE")
 _ALGORITHMS = {kind: [name] for kind, name in NAMES.items()}
@@ -61,14 +66,14 @@ def list_objects_v2(ctx: Context, req: ListObjectsV2Request) -> ListObjectsV2Out
     if req.get("ContinuationToken"):
         last = decode_mark(req["ContinuationToken"])
     page, result = list_page(ctx, bucket, req, last)
-    result["KeyCount"] = len(page.entries) + len(page.prefixes)
+    result["KeyCount"] = page.count
     for member in ("StartAfter", "ContinuationToken"):
         if member in req:
             result[member] = req[member]
     if page.truncated:
         result["NextContinuationToken"] = encode_mark(page.last)
-    entries = contents(ctx, page.entries, bucket if req.get("FetchOwner", False) else None)
-    result["Contents"] = tell_restored(ctx, req, page.entries, entries)
+    entries = contents(ctx, page.fields, bucket if req.get("FetchOwner", False) else None)
+    result["Contents"] = tell_restored(ctx, req, page.fields, entries)
     return encoded(req, result, _ENCODED)  # type: ignore[return-value]
 
 
@@ -85,22 +90,37 @@ def list_objects(ctx: Context, req: ListObjectsRequest) -> ListObjectsOutput:
         names = (*names, "Prefix")
     if page.truncated and req.get("Delimiter"):
         result["NextMarker"] = page.last
-    result["Contents"] = tell_restored(ctx, req, page.entries, contents(ctx, page.entries, bucket))
+    result["Contents"] = tell_restored(ctx, req, page.fields, contents(ctx, page.fields, bucket))
     return encoded(req, result, names)  # type: ignore[return-value]
 
 
-def list_page(ctx: Context, bucket: Bucket, req: Params, last: str) -> tuple[Page[ObjectLine], dict[str, Any]]:
+class Lines(msgspec.Struct, frozen=True):
+    """What one answer shows: objects, field by field, and common prefixes.
+
+    Attributes:
+        last: the last key or common prefix shown, whichever is greater; "" when nothing is.
+    """
+
+    fields: Fields
+    prefixes: list[str]
+    truncated: bool
+    last: str
+
+    @property
+    def count(self) -> int:
+        return len(self.fields["key"]) + len(self.prefixes)
+
+
+def list_page(ctx: Context, bucket: Bucket, req: Params, last: str) -> tuple[Lines, dict[str, Any]]:
     """One page behind `last`, and the members that both versions of the answer have."""
     prefix, delimiter = req.get("Prefix", ""), req.get("Delimiter", "")
     check_texts(prefix, delimiter, last)
     most = page_size(req.get("MaxKeys", PAGE_MAX), "maxKeys")
-    objects = ctx.tx[ObjectLine]
-
-    def scan(start: str, end: str, limit: int | None) -> Iterator[ObjectLine]:
-        return objects.scan(bucket.id, start=start or None, end=end or None, limit=limit)
-
     begin = after(last, prefix, delimiter) if last else ""
-    page = walk(scan, prefix=prefix, delimiter=delimiter, start=begin, most=most)
+    if delimiter:
+        page = _folded(ctx, bucket, prefix, delimiter, begin, most)
+    else:
+        page = _flat(ctx, bucket, prefix, begin, most)
     result: dict[str, Any] = {
         "Name": bucket.name, "Prefix": prefix, "MaxKeys": most, "IsTruncated": page.truncated,
     }  # fmt: skip
@@ -110,39 +130,65 @@ def list_page(ctx: Context, bucket: Bucket, req: Params, last: str) -> tuple[Pag
     return page, result
 
 
-def contents(ctx: Context, rows: Sequence[ObjectLine | StoredObject], owned_by: Bucket | None) -> Columns:
+def _flat(ctx: Context, bucket: Bucket, prefix: str, begin: str, most: int) -> Lines:
+    """Keys one after the other need not be looked at one by one."""
+    start, end = max(begin, prefix), successor(prefix)
+    limit = 0 if most == 0 or (end and start >= end) else most + 1
+    fields = ctx.tx[ObjectLine].columns(bucket.id, start=start or None, end=end or None, limit=limit)
+    truncated = len(fields["key"]) > most and limit > 0
+    if truncated:
+        for column in fields.values():
+            column.pop()
+    keys = fields["key"]
+    return Lines(fields, [], truncated, keys[-1] if keys else "")
+
+
+def _folded(ctx: Context, bucket: Bucket, prefix: str, delimiter: str, begin: str, most: int) -> Lines:
+    objects = ctx.tx[ObjectLine]
+
+    def scan(start: str, end: str, limit: int | None) -> Iterator[ObjectLine]:
+        return objects.scan(bucket.id, start=start or None, end=end or None, limit=limit)
+
+    page = walk(scan, prefix=prefix, delimiter=delimiter, start=begin, most=most)
+    return Lines(fields_of(page.entries), page.prefixes, page.truncated, page.last)
+
+
+def fields_of(rows: Sequence[ObjectLine | StoredObject]) -> Fields:
+    """What is shown of these, field by field."""
+    return {name: [getattr(row, name) for row in rows] for name in _FIELDS}
+
+
+def contents(ctx: Context, fields: Fields, owned_by: Bucket | None) -> Columns:
     """A thousand of these make up most of a listing's cost: columns, and nothing is made that can be shared."""
     columns: dict[str, list[Any]] = {
-        "Key": [row.key for row in rows],
-        "LastModified": whens([row.modified_ms for row in rows]),
-        "ETag": [f'"{row.etag}"' for row in rows],
-        "ChecksumAlgorithm": [_ALGORITHMS[row.checksum_kind] for row in rows],
-        "ChecksumType": [_TYPES[row.composite] for row in rows],
-        "Size": [row.size for row in rows],
-        "StorageClass": [row.storage_class or "STANDARD" for row in rows],
+        "Key": fields["key"],
+        "LastModified": whens(fields["modified_ms"]),
+        "ETag": [f'"{etag}"' for etag in fields["etag"]],
+        "ChecksumAlgorithm": [_ALGORITHMS[kind] for kind in fields["checksum_kind"]],
+        "ChecksumType": [_TYPES[composite] for composite in fields["composite"]],
+        "Size": fields["size"],
+        "StorageClass": [name or "STANDARD" for name in fields["storage_class"]],
     }
     if owned_by is not None:
-        columns["Owner"] = _owners(ctx, rows, owned_by)
+        columns["Owner"] = _owners(ctx, fields["owner"], owned_by)
     return Columns(columns)
 
 
-def _owners(ctx: Context, rows: Sequence[ObjectLine | StoredObject], bucket: Bucket) -> list[Owner]:
+def _owners(ctx: Context, owners: list[str], bucket: Bucket) -> list[Owner]:
     owner = shown_owner(ctx, bucket.account)
     if not bucket.ownership:
-        return [owner] * len(rows)
-    return [shown_owner(ctx, row.owner) if row.owner else owner for row in rows]
+        return [owner] * len(owners)
+    return [shown_owner(ctx, account) if account else owner for account in owners]
 
 
-def tell_restored(
-    ctx: Context, req: Params, rows: Sequence[ObjectLine | StoredObject], entries: Listed
-) -> Sequence[dict[str, Any]]:
+def tell_restored(ctx: Context, req: Params, fields: Fields, entries: Listed) -> Sequence[dict[str, Any]]:
     """The same listing, with until when archived objects can be read, where that is asked for."""
     if "RestoreStatus" not in req.get("OptionalObjectAttributes", ()):
         return entries
     told = list(entries)
-    for entry, row in zip(told, rows, strict=True):
-        if row.restored_until_ms > ctx.now_ms:
-            entry["RestoreStatus"] = {"IsRestoreInProgress": False, "RestoreExpiryDate": when(row.restored_until_ms)}
+    for entry, until_ms in zip(told, fields["restored_until_ms"], strict=True):
+        if until_ms > ctx.now_ms:
+            entry["RestoreStatus"] = {"IsRestoreInProgress": False, "RestoreExpiryDate": when(until_ms)}
     return told
 
 

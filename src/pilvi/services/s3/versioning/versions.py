@@ -18,6 +18,7 @@ from pilvi.services.s3.listing.objects import (
     common_prefixes,
     contents,
     encoded,
+    fields_of,
     list_conditions,
     page_size,
     tell_restored,
@@ -133,10 +134,11 @@ def _place(entry: Entry) -> tuple[str, int]:
 def _shown(ctx: Context, req: Params, bucket: Bucket, entries: list[Entry]) -> Sequence[dict[str, Any]]:
     objects = [entry for entry in entries if not entry.state.marker]
     states = [entry.state for entry in objects]
-    listed = contents(ctx, states, bucket)
+    fields = fields_of(states)
+    listed = contents(ctx, fields, bucket)
     listed.columns["VersionId"] = [shown_version(state) for state in states]
     listed.columns["IsLatest"] = [entry.latest for entry in objects]
-    return tell_restored(ctx, req, states, listed)
+    return tell_restored(ctx, req, fields, listed)
 
 
 def _marker(ctx: Context, bucket: Bucket, entry: Entry) -> DeleteMarkerEntry:
