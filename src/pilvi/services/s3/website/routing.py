@@ -36,6 +36,12 @@ def redirect_everything(target: Target, key: str, endpoint: str, query: str) -> 
     return _MOVED, _absolute(target, path_of(key), endpoint, query)
 
 
+def folder(key: str) -> str:
+    """Where a folder's page is. Two slashes in front would name another host: such a key hides its own."""
+    path = path_of(key)
+    return f"/%2F{path[1:]}/" if path.startswith("/") else f"/{path}/"
+
+
 def path_of(key: str) -> str:
     """A key as it stands in a URL."""
     return quote(key, safe="/!$&'()*+,:;=@~")

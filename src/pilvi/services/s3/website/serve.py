@@ -84,7 +84,7 @@ def _page(ctx: Context, bucket: Bucket, site: BucketWebsite, req: Params) -> Web
     key = asked + site.index if folder else asked
     check_key(key)
     if not folder and find_object(ctx, bucket, key) is None and _is_folder(ctx, bucket, site, asked):
-        return _moved(_FOUND, f"/{routing.path_of(asked)}/")
+        return _moved(_FOUND, routing.folder(asked))
     output = _read(ctx, bucket, key, req)
     if "WebsiteRedirectLocation" in output:
         return _moved(_MOVED, output["WebsiteRedirectLocation"])
