@@ -48,8 +48,7 @@ def _check(ctx: Context, req: CompleteMultipartUploadRequest) -> Check:
 def complete_multipart_upload(ctx: Context, req: CompleteMultipartUploadRequest) -> CompleteMultipartUploadOutput:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html"""
     bucket = find_bucket(ctx, req)
-    named = req.get("MultipartUpload", {}).get("Parts", [])
-    _check_named(named)
+    named = _named_parts(req.get("MultipartUpload", {}).get("Parts", []))
     present = ctx.tx[StoredObject].get(bucket.id, req["Key"])
     try:
         upload = find_upload(ctx, bucket, req)
@@ -72,13 +71,18 @@ def complete_multipart_upload(ctx: Context, req: CompleteMultipartUploadRequest)
     return _answer(ctx, bucket, made)
 
 
-def _check_named(named: Sequence[CompletedPart]) -> None:
-    """Raises for a list that cannot name the parts of an object."""
+def _named_parts(named: Sequence[CompletedPart]) -> Sequence[CompletedPart]:
+    """The parts that a list names, each once: of a part that was sent again, and named again, the last entry counts.
+
+    Raises:
+        MalformedXML, InvalidPartOrder: it cannot name the parts of an object.
+    """
     if not 1 <= len(named) <= PARTS_MAX or any("PartNumber" not in part or "ETag" not in part for part in named):
         raise MalformedXML
     numbers = [part["PartNumber"] for part in named]
-    if any(later <= earlier for earlier, later in pairwise(numbers)):
+    if any(later < earlier for earlier, later in pairwise(numbers)):
         raise InvalidPartOrder
+    return list({part["PartNumber"]: part for part in named}.values())
 
 
 def _made_by(ctx: Context, present: StoredObject, upload_id: str) -> bool:
