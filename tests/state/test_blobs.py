@@ -357,3 +357,25 @@ def test_many_files_are_swept(backend):
         (folder / f"{number:030x}").touch()
     store.sweep()
     assert files(backend.folder) == []
+
+
+def test_what_is_published_while_leftovers_are_looked_for_stays(backend, monkeypatch):
+    """A file that had no row when the sweep asked, and got it before the sweep went on, is no leftover."""
+    store = backend.open()
+    body = staged(store, LARGE * 3)
+    ask = store.write
+    published = []
+
+    def asked_and_overtaken(attempt: Any) -> Any:
+        answer = ask(attempt)
+        published.append(ask(lambda tx: tx.blobs.publish(body)))
+        return answer
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "write", asked_and_overtaken)
+        store.sweep()
+    assert published or ask(lambda tx: published.append(tx.blobs.publish(body))) is None
+    assert read(store, published[0]) == LARGE * 3
+    store = backend.open()
+    store.sweep()
+    assert read(store, published[0]) == LARGE * 3

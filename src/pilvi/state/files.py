@@ -210,25 +210,32 @@ class BlobFiles:
             self._remove(path)
         return len(leftovers)
 
-    def names(self) -> list[str]:
-        """All complete files. Which of them have no row is for the writer to say."""
-        return [path.parent.name + path.name for path in self._blobs.glob("*/*")]
+    def unclaimed(self, idle_seconds: float) -> list[str]:
+        """Complete files that nobody is about to give a row. Takes that right from whoever let one lie for so long.
 
-    def sweep(self, rowless: list[str], idle_seconds: float) -> int:
-        """Removes those of these files that are neither about to get a row nor still held by readers; how many."""
+        Which of them have no row is for the writer to say, and must be asked after this: a file has its standing before it
+        is seen here, and keeps it until its row is committed. So what has no standing now and no row later is a leftover;
+        asked the other way round, it might be what somebody has just published.
+        """
+        names = [path.parent.name + path.name for path in self._blobs.glob("*/*")]
+        return [name for name in names if not self._is_promised(name, idle_seconds)]
+
+    def sweep(self, rowless: list[str]) -> int:
+        """Removes those of these files (unclaimed, then found to have no row) that readers do not hold; how many."""
         with self._unheld() as unheld:
-            leftovers = [name for name in rowless if self._is_leftover(name, idle_seconds)] if unheld else []
+            with self._lock:
+                leftovers = [name for name in rowless if name not in self._doomed] if unheld else []
             for name in leftovers:
                 self._remove(self.path(name))
         return len(leftovers)
 
-    def _is_leftover(self, name: str, idle_seconds: float) -> bool:
-        """Takes the right to publish it from whoever let it lie for too long."""
-        idle = _idle(self.path(name))
+    def _is_promised(self, name: str, idle_seconds: float) -> bool:
         with self._lock:
-            if self._standing.get(name) is Standing.LOOSE and idle >= idle_seconds:
+            standing = self._standing.get(name)
+            if standing is Standing.LOOSE and _idle(self.path(name)) >= idle_seconds:
                 del self._standing[name]
-            return name not in self._standing and name not in self._doomed
+                return False
+            return standing is not None
 
     def _remove(self, path: Path) -> None:
         """A file that cannot be removed now is left to the next sweep."""

@@ -134,11 +134,11 @@ class SqliteStore:
     def sweep(self) -> int:
         """Removes files that a crash, a release, or a client that went away left behind; how many."""
         removed = self._files.bury() + self._files.sweep_staging(IDLE_SECONDS_MAX)
-        names = self._files.names()
+        names = self._files.unclaimed(IDLE_SECONDS_MAX)
         for at in range(0, len(names), SWEPT_AT_ONCE):
             if not self._janitor.stopping:
                 rowless = self.write(partial(_rowless, names[at : at + SWEPT_AT_ONCE]))
-                removed += self._files.sweep(rowless, IDLE_SECONDS_MAX)
+                removed += self._files.sweep(rowless)
         return removed
 
     def close(self) -> None:

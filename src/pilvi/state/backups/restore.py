@@ -84,12 +84,14 @@ def _begin(path: Path, manifest: Manifest) -> None:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     mark = path / MARK
     wanted = msgspec.json.encode({"backup": manifest.name})
+    target = FolderTarget(path)
+    target.tidy(MARK)  # of a restoration that was ended before it left its mark
     if any(path.iterdir()):
         if not mark.exists() or mark.read_bytes() != wanted:
             raise UnusableData("it is not empty: choose another folder")
         return
     path.chmod(0o700)
-    FolderTarget(path).write(MARK, [wanted], len(wanted))
+    target.write(MARK, [wanted], len(wanted))
 
 
 def _database(target: Target, manifest: Manifest, path: Path, watch: Watch) -> None:

@@ -81,8 +81,10 @@ class FolderTarget:
         with contextlib.suppress(FileNotFoundError):
             (self._folder / name).unlink()
 
-    def tidy(self) -> None:
-        """Removes what writing needed."""
+    def tidy(self, *unfinished: str) -> None:
+        """Removes what writing needed, and what was written of these names when it was ended."""
+        for name in unfinished:
+            (self._partial / name.replace("/", "-")).unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # somebody else writes
             self._partial.rmdir()
 
