@@ -423,14 +423,15 @@ def test_copies(s3: Any, bucket: str, unique: Unique) -> None:
 
 def test_buckets(cloud: LiveCloud, s3: Any, unique: Unique) -> None:
     """Made, found, listed in pages, refused, removed."""
-    names = [unique("many") for _ in range(3)]
+    prefix = unique("paged")
+    names = [f"{prefix}-{number}" for number in range(3)]
     for name in names:
         created = s3.create_bucket(Bucket=name)
         assert created["Location"] == f"/{name}"
     head = s3.head_bucket(Bucket=names[0])
     assert head["BucketRegion"] == cloud.region
     assert s3.get_bucket_location(Bucket=names[0])["LocationConstraint"] is None
-    pages = s3.get_paginator("list_buckets").paginate(Prefix="many-", PaginationConfig={"PageSize": 2})
+    pages = s3.get_paginator("list_buckets").paginate(Prefix=f"{prefix}-", PaginationConfig={"PageSize": 2})
     listed = [found["Name"] for page in pages for found in page["Buckets"]]
     assert listed == sorted(names)
     s3.put_object(Bucket=names[0], Key="a")
