@@ -1,6 +1,6 @@
 # make demo    see it work: a photo becomes a thumbnail, in a cloud on this machine
 # make dev     run the cloud from this checkout, its data in .cache/dev
-# make check   lint, types, import contracts, generated code        make test    all tests
+# make check   lint, types, import contracts, generated code        make test    all tests (make test-again: what failed)
 # make test-clients  rclone, DuckDB, Delta, Iceberg and others against the real server (a gigabyte to install)
 # make bench   figures, side by side with peers                     make generate    types from AWS's models
 # make fuzz    requests that nobody meant, for SECONDS=600
@@ -19,7 +19,7 @@ JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n > 8 ? 8 : n)))
 TESTS ?= tests
 FUZZ_SECONDS = $(or $(filter-out 0,$(SECONDS)),600)
 
-.PHONY: help venv install install-dev install-clients demo dev check test test-clients bench generate format clean
+.PHONY: help venv install install-dev install-clients demo dev check test test-again test-clients bench generate format clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -71,6 +71,10 @@ check: install-dev
 
 test: install-dev
 	$(BIN)/pytest -n $(JOBS) --dist worksteal $(TESTS)
+
+# What failed in the run before, one by one.
+test-again: install-dev
+	$(BIN)/pytest --last-failed --last-failed-no-failures none $(TESTS)
 
 test-clients: install-dev install-clients
 	$(CLIENTS)/bin/pytest -n $(JOBS) --dist worksteal tests/conformance/clients
