@@ -70,7 +70,7 @@ def test_a_tree_is_kept_alike_and_checked(
     }
     (tree / "inner folder/00.bin").unlink()
     (tree / "inner folder/01.bin").write_bytes(b"changed")
-    before = {entry["Key"]: entry["LastModified"] for entry in found}
+    before = {entry["Key"]: (entry["LastModified"], entry["ETag"]) for entry in found}
     rclone("check", str(tree), there, code=1)
     rclone("sync", str(tree), there)
     rclone("sync", there, str(tmp_path / "back"))
@@ -79,7 +79,7 @@ def test_a_tree_is_kept_alike_and_checked(
     }
     assert (tmp_path / "back/large").read_bytes() == (tree / "large").read_bytes()
     found = cloud.client("s3").list_objects_v2(Bucket=bucket)["Contents"]
-    changed = [entry["Key"] for entry in found if entry["LastModified"] != before[entry["Key"]]]
+    changed = [entry["Key"] for entry in found if (entry["LastModified"], entry["ETag"]) != before[entry["Key"]]]
     assert (len(found), changed) == (41, ["tree/inner folder/01.bin"])
 
 
