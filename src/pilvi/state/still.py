@@ -9,7 +9,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,12 @@ from pilvi.state.files import BlobFiles
 from pilvi.state.layout import Layout, quote
 from pilvi.state.migrate import FORMAT, check_format, format_of, stored_shapes
 from pilvi.state.store import Record
-from pilvi.state.transaction import Transaction, read_only
+from pilvi.state.transaction import Reading, read_only
 
 FILE = "data.db"
 
 
-class Still(Transaction):
+class Still(Reading):
     """A snapshot of a folder's database, for as long as it is open."""
 
     def __init__(self, session: Session, layouts: Mapping[type[Record], Layout[Any]], files: BlobFiles) -> None:
@@ -35,24 +35,6 @@ class Still(Transaction):
         self.connection = session.connection
         self.execute = session.execute
         self.change = read_only
-
-    def savepoint(self) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def next_id(self, sequence: str) -> int:
-        read_only(sequence)
-
-    def publish(self, topic: str, body: bytes, *, due_ms: int = 0, key: str = "") -> int:
-        read_only(topic, body, due_ms, key)
-
-    def notify(self, topic: str) -> None:
-        read_only(topic)
-
-    def claim(self, file: str) -> None:
-        read_only(file)
-
-    def doom(self, file: str) -> None:
-        read_only(file)
 
     def rows(self, sql: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
         """A statement of its own cursor."""

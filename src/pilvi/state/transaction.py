@@ -110,7 +110,31 @@ class Transaction:
                 cursor.close()
 
 
-class Snapshot(Transaction):
+class Reading(Transaction):
+    """A transaction that changes nothing, and says so to who tries."""
+
+    __slots__ = ()
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def next_id(self, sequence: str) -> int:
+        read_only(sequence)
+
+    def publish(self, topic: str, body: bytes, *, due_ms: int = 0, key: str = "") -> int:
+        read_only(topic, body, due_ms, key)
+
+    def notify(self, topic: str) -> None:
+        read_only(topic)
+
+    def claim(self, file: str) -> None:
+        read_only(file)
+
+    def doom(self, file: str) -> None:
+        read_only(file)
+
+
+class Snapshot(Reading):
     """A reading transaction; begins when entered."""
 
     __slots__ = ("_reader", "_readers", "_ticket")
@@ -141,24 +165,6 @@ class Snapshot(Transaction):
             self._session.close()
         else:
             self._readers.give(self._reader)
-
-    def savepoint(self) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def next_id(self, sequence: str) -> int:
-        read_only(sequence)
-
-    def publish(self, topic: str, body: bytes, *, due_ms: int = 0, key: str = "") -> int:
-        read_only(topic, body, due_ms, key)
-
-    def notify(self, topic: str) -> None:
-        read_only(topic)
-
-    def claim(self, file: str) -> None:
-        read_only(file)
-
-    def doom(self, file: str) -> None:
-        read_only(file)
 
 
 class Attempt(Transaction):
